@@ -1,0 +1,440 @@
+//! The one error of the whole family, and the questions it answers.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+
+use http::StatusCode;
+
+use crate::redact::redact_url;
+
+/// The result of every netcomm operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as far as a program wants to tell cases apart.
+///
+/// The kind is set where it is known; nobody has to walk the source chain to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What the caller handed in is malformed: a URL, a header, a setting. Nothing was sent.
+    Invalid,
+    /// A policy, a scope or the guard against private addresses said no. Nothing was sent to the refused place.
+    Denied,
+    /// The network is known to be away, or the call was told not to use it.
+    Offline,
+    /// The name could not be resolved.
+    Dns,
+    /// No connection could be made.
+    Connect,
+    /// The proxy refused, or did not speak as a proxy.
+    Proxy,
+    /// The TLS handshake failed, or the certificate was not accepted.
+    Tls,
+    /// A time limit passed; [`Error::phase`] tells which.
+    Timeout,
+    /// The peer closed or reset the connection before an answer came.
+    Closed,
+    /// A body ended before its promised end.
+    Incomplete,
+    /// The peer broke the protocol.
+    Protocol,
+    /// A limit on size or count was passed; the detail names the limit.
+    TooLarge,
+    /// Content could not be decoded: a content coding, a charset, JSON.
+    Decode,
+    /// A redirect could not or may not be followed.
+    Redirect,
+    /// The status of a response was made an error on request.
+    Status,
+    /// Credentials could not be had.
+    Auth,
+    /// A local limit on work in progress was reached (pool, budget of a scope).
+    Busy,
+    /// The operation was called off: the handle was revoked or its owner is gone.
+    Canceled,
+    /// What was asked for is not built in, or not possible here.
+    Unsupported,
+    /// A local file or device failed.
+    Io,
+    /// The caller's own code (interceptor, body maker, token provider) failed.
+    User,
+}
+
+impl ErrorKind {
+    /// The kind in words, as [`Error`]'s `Display` prints it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid input",
+            Self::Denied => "denied by policy",
+            Self::Offline => "offline",
+            Self::Dns => "name not resolved",
+            Self::Connect => "could not connect",
+            Self::Proxy => "proxy failed",
+            Self::Tls => "tls failed",
+            Self::Timeout => "timed out",
+            Self::Closed => "connection closed",
+            Self::Incomplete => "body incomplete",
+            Self::Protocol => "protocol violated by peer",
+            Self::TooLarge => "limit exceeded",
+            Self::Decode => "could not decode",
+            Self::Redirect => "redirect not followed",
+            Self::Status => "unsuccessful status",
+            Self::Auth => "no credentials",
+            Self::Busy => "busy",
+            Self::Canceled => "canceled",
+            Self::Unsupported => "not supported",
+            Self::Io => "local i/o failed",
+            Self::User => "caller's code failed",
+        }
+    }
+}
+
+/// The phase of an exchange in which something happened, or in which time passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Waiting for a free connection or a free place.
+    Blocked,
+    /// Resolving a name.
+    Dns,
+    /// Making the connection, all steps together.
+    Connect,
+    /// Speaking with a proxy.
+    Proxy,
+    /// The TLS handshake.
+    Tls,
+    /// Sending the request.
+    Send,
+    /// Waiting for the head of the response.
+    Wait,
+    /// Receiving the body.
+    Receive,
+    /// The whole call.
+    Total,
+}
+
+impl Phase {
+    /// The phase in one lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Blocked => "blocked",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Proxy => "proxy",
+            Self::Tls => "tls",
+            Self::Send => "send",
+            Self::Wait => "wait",
+            Self::Receive => "receive",
+            Self::Total => "total",
+        }
+    }
+}
+
+/// The error of every netcomm crate: a kind, where it happened, and what lies beneath.
+///
+/// `Display` is one lower-case line without the source's text (walk [`source`](StdError::source) for that). URLs are
+/// kept without user information and query; secrets never appear. One pointer in size.
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    kind: ErrorKind,
+    operation: &'static str,
+    detail: Option<Cow<'static, str>>,
+    url: Option<String>,
+    status: Option<StatusCode>,
+    phase: Option<Phase>,
+    unsent: bool,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// A new error of `kind`, that happened during `operation` (a short lower-case noun or verb: `"connect"`).
+    #[must_use]
+    pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                operation,
+                detail: None,
+                url: None,
+                status: None,
+                phase: None,
+                unsent: false,
+                source: None,
+            }),
+        }
+    }
+
+    /// A timeout in `phase`.
+    #[must_use]
+    pub fn timeout(operation: &'static str, phase: Phase) -> Self {
+        Self::new(ErrorKind::Timeout, operation).with_phase(phase)
+    }
+
+    /// Adds what exactly was wrong. Must not hold a secret.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
+        self.inner.detail = Some(detail.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.inner.source = Some(source.into());
+        self
+    }
+
+    /// Adds the URL concerned; user information, query and fragment are dropped first. The first URL given stays: it is
+    /// the one nearest to the failure.
+    #[must_use]
+    pub fn with_url(mut self, url: &str) -> Self {
+        if self.inner.url.is_none() {
+            self.inner.url = Some(redact_url(url));
+        }
+        self
+    }
+
+    /// Adds the status of the response concerned.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.inner.status = Some(status);
+        self
+    }
+
+    /// Adds the phase in which it happened.
+    #[must_use]
+    pub fn with_phase(mut self, phase: Phase) -> Self {
+        self.inner.phase = Some(phase);
+        self
+    }
+
+    /// Marks that the peer has not processed the request: sending it again is safe for every method (RFC 9110 §9.2.2).
+    #[must_use]
+    pub fn with_unsent(mut self) -> Self {
+        self.inner.unsent = true;
+        self
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// What was being done.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.inner.operation
+    }
+
+    /// What exactly was wrong, if more is known than the kind.
+    #[must_use]
+    pub fn detail(&self) -> Option<&str> {
+        self.inner.detail.as_deref()
+    }
+
+    /// The URL concerned, without user information, query and fragment.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.inner.url.as_deref()
+    }
+
+    /// The status of the response, where there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        self.inner.status
+    }
+
+    /// The phase in which it happened, where known; always set for [`ErrorKind::Timeout`].
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.inner.phase
+    }
+
+    /// Whether the peer surely has not processed the request.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        self.inner.unsent
+            || matches!(
+                self.inner.kind,
+                ErrorKind::Invalid
+                    | ErrorKind::Denied
+                    | ErrorKind::Offline
+                    | ErrorKind::Dns
+                    | ErrorKind::Connect
+                    | ErrorKind::Proxy
+                    | ErrorKind::Tls
+            )
+            || matches!(self.inner.phase, Some(Phase::Blocked | Phase::Dns | Phase::Connect | Phase::Proxy | Phase::Tls))
+    }
+
+    /// Whether a time limit passed.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.inner.kind == ErrorKind::Timeout
+    }
+
+    /// Whether no usable connection could be made: name, connection, proxy, TLS, or the time for them ran out.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        match self.inner.kind {
+            ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Proxy | ErrorKind::Tls => true,
+            ErrorKind::Timeout => {
+                matches!(self.inner.phase, Some(Phase::Dns | Phase::Connect | Phase::Proxy | Phase::Tls))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the name could not be resolved.
+    #[must_use]
+    pub fn is_dns(&self) -> bool {
+        self.inner.kind == ErrorKind::Dns || (self.is_timeout() && self.inner.phase == Some(Phase::Dns))
+    }
+
+    /// Whether TLS failed.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.inner.kind == ErrorKind::Tls
+    }
+
+    /// Whether the connection went away in the middle.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.inner.kind, ErrorKind::Closed | ErrorKind::Incomplete)
+    }
+
+    /// Whether a policy, a scope or the guard refused.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.inner.kind == ErrorKind::Denied
+    }
+
+    /// Whether the same operation may succeed later, as far as the error itself can tell. Whether it is *safe* to send
+    /// again is another question: see [`is_unsent`](Self::is_unsent) and the method's idempotence.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.inner.kind {
+            ErrorKind::Offline
+            | ErrorKind::Dns
+            | ErrorKind::Connect
+            | ErrorKind::Timeout
+            | ErrorKind::Closed
+            | ErrorKind::Incomplete
+            | ErrorKind::Busy => true,
+            ErrorKind::Status => self.inner.status.is_some_and(|status| {
+                matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
+            }),
+            _ => self.inner.unsent,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.inner;
+        write!(f, "{}: {}", inner.operation, inner.kind.as_str())?;
+        if let Some(detail) = &inner.detail {
+            write!(f, ": {detail}")?;
+        }
+        if let Some(phase) = inner.phase {
+            write!(f, " [{}]", phase.as_str())?;
+        }
+        if let Some(url) = &inner.url {
+            write!(f, " ({url})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &*self.inner;
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &inner.kind).field("operation", &inner.operation);
+        if let Some(detail) = &inner.detail {
+            out.field("detail", detail);
+        }
+        if let Some(phase) = &inner.phase {
+            out.field("phase", phase);
+        }
+        if let Some(status) = &inner.status {
+            out.field("status", &status.as_u16());
+        }
+        if let Some(url) = &inner.url {
+            out.field("url", url);
+        }
+        if inner.unsent {
+            out.field("unsent", &true);
+        }
+        if let Some(source) = &inner.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.inner.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn display_is_one_lower_case_line_without_secrets() {
+        let error = Error::timeout("send", Phase::Wait)
+            .with_detail("no response head within 30s")
+            .with_url("https://user:hunter2@example.com/a/b?token=hunter2#hunter2")
+            .with_source("inner text");
+        assert_eq!(
+            error.to_string(),
+            "send: timed out: no response head within 30s [wait] (https://example.com/a/b)"
+        );
+        assert!(!format!("{error:?}").contains("hunter2"));
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("inner text"));
+    }
+
+    #[test]
+    fn one_pointer() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn questions() {
+        let cases = [
+            (Error::new(ErrorKind::Dns, "x"), [true, true, false, true, true]),
+            (Error::new(ErrorKind::Tls, "x"), [true, false, false, false, true]),
+            (Error::timeout("x", Phase::Dns), [true, true, true, true, true]),
+            (Error::timeout("x", Phase::Wait), [false, false, true, true, false]),
+            (Error::timeout("x", Phase::Blocked), [false, false, true, true, true]),
+            (Error::new(ErrorKind::Closed, "x"), [false, false, false, true, false]),
+            (Error::new(ErrorKind::Closed, "x").with_unsent(), [false, false, false, true, true]),
+            (Error::new(ErrorKind::Protocol, "x"), [false, false, false, false, false]),
+            (Error::new(ErrorKind::Protocol, "x").with_unsent(), [false, false, false, true, true]),
+            (Error::new(ErrorKind::Status, "x").with_status(StatusCode::NOT_FOUND), [false; 5]),
+        ];
+        for (error, expected) in cases {
+            let got =
+                [error.is_connect(), error.is_dns(), error.is_timeout(), error.is_retryable(), error.is_unsent()];
+            assert_eq!(got, expected, "{error:?}");
+        }
+        let status = Error::new(ErrorKind::Status, "x").with_status(StatusCode::SERVICE_UNAVAILABLE);
+        assert!(status.is_retryable());
+    }
+
+    #[test]
+    fn the_first_url_stays() {
+        let error = Error::new(ErrorKind::Connect, "x").with_url("http://a/").with_url("http://b/");
+        assert_eq!(error.url(), Some("http://a/"));
+    }
+}

@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod clock;
+mod connectivity;
+mod dial;
+mod env;
+mod error;
+mod host;
+mod observe;
+mod pattern;
+mod policy;
+mod redact;
+mod scope;
+mod tap;
+mod transport;
+
+pub use body::Body;
+pub use clock::{Clock, Sleep};
+pub use connectivity::{AlwaysOnline, Connectivity, Network, NetworkChange, Reach};
+pub use dial::{AnyDial, ConnectInfo, Dial, Endpoint, ForwardProxy, Io, Steps, Target, TlsInfo, TlsTarget};
+pub use env::Env;
+pub use error::{Error, ErrorKind, Phase, Result};
+pub use host::Host;
+pub use observe::{CallId, Event, Interest, Observation, Observe};
+pub use pattern::Pattern;
+pub use policy::{Limits, MinRate, Policy, PrivateAddresses, Timeouts};
+pub use redact::{Redacted, Secret, is_secret_header, is_secret_query, redact_url};
+pub use scope::{Scope, ScopeBuilder};
+pub use tap::Tap;
+pub use transport::{AnyTransport, HttpTransport};

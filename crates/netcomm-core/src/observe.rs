@@ -1,0 +1,200 @@
+//! What can be observed, and by whom.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::BitOr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, StatusCode};
+
+use crate::dial::Steps;
+use crate::error::ErrorKind;
+
+/// Which observations somebody wants: a set.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest(u32);
+
+impl Interest {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Begin and end of calls, redirects, resumption.
+    pub const CALL: Self = Self(1);
+    /// Begin and end of attempts.
+    pub const ATTEMPT: Self = Self(1 << 1);
+    /// Name lookups, connections opened and closed.
+    pub const CONNECTION: Self = Self(1 << 2);
+    /// What a client decided on its own: cookies refused, tokens refreshed.
+    pub const DECISION: Self = Self(1 << 3);
+    /// Everything, what later versions add included.
+    pub const ALL: Self = Self(u32::MAX);
+
+    /// Whether everything in `other` is in here.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl fmt::Debug for Interest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Interest({:#b})", self.0)
+    }
+}
+
+/// Tells the calls of one process apart; 0 stands for what belongs to no call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// One thing that happened. Holds no secret: URLs come without user information and query, headers do not come at all.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Observation {
+    /// When, by the clock of the environment.
+    pub at: Instant,
+    /// In which call.
+    pub call: CallId,
+    /// The name of the scope under which the call runs.
+    pub scope: Option<Arc<str>>,
+    /// What.
+    pub event: Event,
+}
+
+impl Observation {
+    /// An observation that belongs to no call.
+    #[must_use]
+    pub fn new(at: Instant, event: Event) -> Self {
+        Self { at, call: CallId(0), scope: None, event }
+    }
+
+    /// The same as part of a call.
+    #[must_use]
+    pub fn with_call(mut self, call: CallId, scope: Option<Arc<str>>) -> Self {
+        self.call = call;
+        self.scope = scope;
+        self
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A call begins ([`Interest::CALL`]).
+    CallStarted {
+        /// Its method.
+        method: Method,
+        /// Its URL, redacted.
+        url: String,
+    },
+    /// A call ended: the body was read to its end or dropped, or an error came ([`Interest::CALL`]).
+    CallEnded {
+        /// Status of the final response, if there was one.
+        status: Option<StatusCode>,
+        /// What went wrong, if something did.
+        error: Option<ErrorKind>,
+        /// Body bytes received, before decoding.
+        received_bytes: u64,
+        /// From the start of the call.
+        took: Duration,
+    },
+    /// A redirect is followed ([`Interest::CALL`]).
+    Redirected {
+        /// The status that redirects.
+        status: StatusCode,
+        /// Where to, redacted.
+        to: String,
+        /// Whether credentials were dropped because the origin changed.
+        crossed_origin: bool,
+    },
+    /// An interrupted download goes on ([`Interest::CALL`]).
+    Resumed {
+        /// From this byte on.
+        offset: u64,
+    },
+    /// An attempt begins ([`Interest::ATTEMPT`]).
+    AttemptStarted {
+        /// Its number in the call, from 1.
+        number: u32,
+        /// `scheme://host:port`.
+        origin: String,
+    },
+    /// The head of a response came, or an error ([`Interest::ATTEMPT`]).
+    AttemptEnded {
+        /// Its number in the call, from 1.
+        number: u32,
+        /// Status, if a response came.
+        status: Option<StatusCode>,
+        /// What went wrong, if something did.
+        error: Option<ErrorKind>,
+        /// Whether the connection had carried a request before.
+        reused: bool,
+        /// From the start of the attempt.
+        took: Duration,
+    },
+    /// A name was looked up ([`Interest::CONNECTION`]).
+    Resolved {
+        /// The name.
+        host: String,
+        /// How many addresses came; 0 if the lookup failed.
+        addresses: usize,
+        /// Whether the answer came from memory.
+        cached: bool,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A connection was opened ([`Interest::CONNECTION`]).
+    Connected {
+        /// The peer, where it is one with an address.
+        peer: Option<SocketAddr>,
+        /// `scheme://host:port`.
+        origin: String,
+        /// The time of each step.
+        steps: Steps,
+    },
+    /// A connection could not be opened ([`Interest::CONNECTION`]).
+    ConnectFailed {
+        /// `scheme://host:port`.
+        origin: String,
+        /// Why.
+        error: ErrorKind,
+    },
+    /// A connection was let go ([`Interest::CONNECTION`]).
+    Disconnected {
+        /// `scheme://host:port`.
+        origin: String,
+        /// Why, in a few words.
+        reason: &'static str,
+    },
+    /// A token was fetched anew for all callers ([`Interest::DECISION`]).
+    TokenRefreshed {
+        /// Whether that worked.
+        ok: bool,
+    },
+    /// A cookie was refused ([`Interest::DECISION`]).
+    CookieRefused {
+        /// The host that sent it.
+        host: String,
+        /// Why, in a few words.
+        reason: &'static str,
+    },
+}
+
+/// Looks at what happens and changes nothing.
+///
+/// Called on the task where things happen, never under a lock: it must be quick and must not block.
+pub trait Observe: Send + Sync + 'static {
+    /// What is wanted now. Asked before anything is built, so an observer that wants nothing costs next to nothing.
+    fn interest(&self) -> Interest;
+
+    /// Takes one observation.
+    fn observe(&self, observation: &Observation);
+}
