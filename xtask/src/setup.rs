@@ -1,0 +1,101 @@
+//! `cargo xtask setup`: the real programs that tests and benchmarks run against.
+
+mod apt;
+mod npm;
+mod pip;
+
+use apt::Apt;
+
+use crate::error::Result;
+use crate::outcome::Outcome;
+
+/// A program written by others that we are tried against.
+struct Peer {
+    name: &'static str,
+    /// What cannot be tried without it.
+    serves: &'static str,
+    source: Source,
+}
+
+/// Where a peer comes from.
+#[allow(dead_code, reason = "each kind is built where PEERS has rows of it")]
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// A system package: the first of those that the system offers.
+    Apt {
+        program: &'static str,
+        packages: &'static [&'static str],
+    },
+    /// A Python package, in a virtual environment of this workspace's own.
+    Pip {
+        package: &'static str,
+        version: &'static str,
+    },
+    /// A JavaScript package, in a folder of this workspace's own.
+    Npm {
+        package: &'static str,
+        version: &'static str,
+    },
+}
+
+/// All peers; a new one is a row here.
+static PEERS: &[Peer] = &[
+    Peer {
+        name: "nginx",
+        serves: "HTTP/1.1, HTTP/2 and TLS against a common server",
+        source: Source::Apt {
+            program: "nginx",
+            packages: &["nginx-light", "nginx"],
+        },
+    },
+    Peer {
+        name: "microsocks",
+        serves: "SOCKS5",
+        source: Source::Apt {
+            program: "microsocks",
+            packages: &["microsocks"],
+        },
+    },
+    Peer {
+        name: "tinyproxy",
+        serves: "HTTP proxies",
+        source: Source::Apt {
+            program: "tinyproxy",
+            // The first of them brings the program without the service.
+            packages: &["tinyproxy-bin", "tinyproxy"],
+        },
+    },
+    Peer {
+        name: "valgrind",
+        serves: "benchmarks by counted instructions",
+        source: Source::Apt {
+            program: "valgrind",
+            packages: &["valgrind"],
+        },
+    },
+];
+
+/// Installs what is missing and says what could not be had; the rest goes on without it.
+pub(crate) fn setup() -> Result<Outcome> {
+    let mut apt = Apt::default();
+    let mut missing = Vec::new();
+    for peer in PEERS {
+        let result = match peer.source {
+            Source::Apt { program, packages } => apt.ensure(program, packages),
+            Source::Pip { package, version } => pip::ensure(package, version),
+            Source::Npm { package, version } => npm::ensure(package, version),
+        };
+        if let Err(error) = result {
+            println!("no {} ({}): {error}", peer.name, peer.serves);
+            missing.push(peer.name);
+        }
+    }
+    if missing.is_empty() {
+        Ok(Outcome::Passed)
+    } else {
+        Ok(Outcome::Skipped(format!(
+            "not here: {}",
+            missing.join(", ")
+        )))
+    }
+}

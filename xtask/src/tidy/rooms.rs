@@ -1,0 +1,120 @@
+//! One foreign library, one room: who wants to change a library finds it in one place.
+
+use super::Finding;
+use super::code::{blank, is_word, line_of};
+use super::tree::Tree;
+
+/// A library as code names it, the crate that may, and the room there: a file or a folder.
+static ROOMS: &[(&str, &str, &str)] = &[
+    ("rustls", "netcomm-dial", "tls"),
+    ("tokio_rustls", "netcomm-dial", "tls"),
+    ("rustls_platform_verifier", "netcomm-dial", "tls"),
+    ("hickory_resolver", "netcomm-dial", "hickory"),
+    ("hyper", "netcomm-http", "conn"),
+    ("hyper_util", "netcomm-http", "conn"),
+    ("cookie_store", "netcomm-http", "cookie"),
+    ("psl", "netcomm-http", "cookie"),
+    ("async_compression", "netcomm-http", "decode"),
+    ("tower_service", "netcomm-http", "service"),
+    ("tower_layer", "netcomm-http", "service"),
+];
+
+pub(super) fn check(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, text) in tree.rust() {
+        // Tests and benchmarks may name what they please.
+        let Some((owner, file)) = path
+            .strip_prefix("crates/")
+            .and_then(|path| path.split_once("/src/"))
+        else {
+            continue;
+        };
+        let code = blank(text);
+        for (library, home, room) in ROOMS {
+            let is_home = owner == *home && is_in(file, room);
+            if let Some(at) = named(&code, library).filter(|_| !is_home) {
+                let reason = format!("only {home}'s room `{room}` may name {library}");
+                findings.push(Finding::at(path, line_of(&code, at), reason));
+            }
+        }
+    }
+    findings
+}
+
+fn is_in(file: &str, room: &str) -> bool {
+    file.strip_prefix(room)
+        .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+}
+
+/// Where the library is named first: at the head of a path, or in a plain `use`.
+///
+/// A module or variable of the same name is no library, so the word alone does not count.
+fn named(code: &str, library: &str) -> Option<usize> {
+    code.match_indices(library).map(|(at, _)| at).find(|at| {
+        let (before, after) = (&code[..*at], &code[at + library.len()..]);
+        if before.ends_with(is_word) || after.starts_with(is_word) {
+            return false;
+        }
+        let after = after.trim_start();
+        if after.starts_with("::") {
+            // After another path's `::` it is that path's own; after a bare `::` it is a crate.
+            let outer = before.trim_end().strip_suffix("::");
+            return outer.is_none_or(|outer| !outer.ends_with(|c: char| is_word(c) || c == '>'));
+        }
+        let is_use = ["use", "crate"]
+            .iter()
+            .any(|word| before.trim_end().ends_with(word));
+        is_use && (after.starts_with(';') || after.starts_with("as "))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_is_named_in_its_room_alone() {
+        let text = "//! Head.\nuse hyper::body::Incoming;\n";
+        for path in [
+            "crates/netcomm-http/src/conn.rs",
+            "crates/netcomm-http/src/conn/h1.rs",
+        ] {
+            assert_eq!(check(&Tree::of(&[(path, text)])), [], "{path}");
+        }
+        for path in [
+            "crates/netcomm-http/src/client.rs",
+            "crates/netcomm-http/src/connect.rs",
+            "crates/netcomm-dial/src/conn.rs",
+        ] {
+            let findings = check(&Tree::of(&[(path, text)]));
+            assert_eq!(findings.len(), 1, "{path}");
+            assert_eq!(findings[0].line, Some(2));
+        }
+        assert_eq!(
+            check(&Tree::of(&[("crates/netcomm-http/tests/it/main.rs", text)])),
+            []
+        );
+    }
+
+    #[test]
+    fn what_counts_as_naming() {
+        for code in [
+            "use rustls;",
+            "use rustls as tls;",
+            "extern crate rustls;",
+            "let c = ::rustls::ClientConfig::new();",
+            "use {rustls::Error, std::fmt};",
+            "fn f(e: rustls :: Error) {}",
+        ] {
+            assert!(named(code, "rustls").is_some(), "{code}");
+        }
+        for code in [
+            "use tokio_rustls::X;",
+            "crate::rustls::x()",
+            "let rustls = 1;",
+            "rustls_x::y",
+        ] {
+            assert!(named(code, "rustls").is_none(), "{code}");
+        }
+    }
+}
