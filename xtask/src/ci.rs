@@ -36,51 +36,15 @@ struct Step {
 /// The order is cheap before dear, and what shares artifacts side by side: clippy, docs and
 /// features share the checked dependencies, tests and doc tests the compiled ones.
 static STEPS: &[Step] = &[
-    Step {
-        name: "fmt",
-        compiles: false,
-        run: |_| fmt::fmt(),
-    },
-    Step {
-        name: "clippy",
-        compiles: true,
-        run: |_| clippy::clippy(),
-    },
-    Step {
-        name: "test",
-        compiles: true,
-        run: |so_far| Ok(so_far.note(test::unit_tests(&[])?)),
-    },
-    Step {
-        name: "doc tests",
-        compiles: true,
-        run: |so_far| Ok(so_far.note(test::doc_tests()?)),
-    },
-    Step {
-        name: "docs",
-        compiles: true,
-        run: |_| docs::docs(),
-    },
-    Step {
-        name: "features",
-        compiles: true,
-        run: |_| features::features(),
-    },
-    Step {
-        name: "deny",
-        compiles: false,
-        run: |_| deny::deny(),
-    },
-    Step {
-        name: "tidy",
-        compiles: false,
-        run: |_| tidy::tidy(),
-    },
-    Step {
-        name: "conformance",
-        compiles: true,
-        run: |_| conformance::in_ci(),
-    },
+    Step { name: "fmt", compiles: false, run: |_| fmt::fmt() },
+    Step { name: "clippy", compiles: true, run: |_| clippy::clippy() },
+    Step { name: "test", compiles: true, run: |so_far| Ok(so_far.note(test::unit_tests(&[])?)) },
+    Step { name: "doc tests", compiles: true, run: |so_far| Ok(so_far.note(test::doc_tests()?)) },
+    Step { name: "docs", compiles: true, run: |_| docs::docs() },
+    Step { name: "features", compiles: true, run: |_| features::features() },
+    Step { name: "deny", compiles: false, run: |_| deny::deny() },
+    Step { name: "tidy", compiles: false, run: |_| tidy::tidy() },
+    Step { name: "conformance", compiles: true, run: |_| conformance::in_ci() },
 ];
 
 /// A step that ran, or was left out.
@@ -96,11 +60,7 @@ pub(crate) fn ci() -> Result<ExitCode> {
     print!("\n{}", table(&done));
     println!("{totals}");
     let failed = done.iter().any(|step| step.outcome.is_failed());
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn run_all(steps: &[Step]) -> (Vec<Done>, Totals) {
@@ -115,23 +75,14 @@ fn run_all(steps: &[Step]) -> (Vec<Done>, Totals) {
             (step.run)(&mut so_far).unwrap_or_else(|error| Outcome::Failed(error.to_string()))
         };
         println!("{outcome}");
-        done.push(Done {
-            name: step.name,
-            outcome,
-            took: start.elapsed(),
-        });
+        done.push(Done { name: step.name, outcome, took: start.elapsed() });
     }
     (done, so_far.totals)
 }
 
 fn table(done: &[Done]) -> String {
     let mut table = format!("{:<12} {:>8}  {}\n", "step", "seconds", "result");
-    for Done {
-        name,
-        outcome,
-        took,
-    } in done
-    {
+    for Done { name, outcome, took } in done {
         let _ = writeln!(table, "{name:<12} {:>8.1}  {outcome}", took.as_secs_f64());
     }
     table
@@ -145,16 +96,8 @@ mod tests {
     #[test]
     fn a_failed_step_stops_none_after_it() {
         let (done, _) = run_all(&[
-            Step {
-                name: "bad",
-                compiles: true,
-                run: |_| fail("no luck"),
-            },
-            Step {
-                name: "good",
-                compiles: true,
-                run: |_| Ok(Outcome::Passed),
-            },
+            Step { name: "bad", compiles: true, run: |_| fail("no luck") },
+            Step { name: "good", compiles: true, run: |_| Ok(Outcome::Passed) },
         ]);
         assert_eq!(done[0].outcome, Outcome::Failed("no luck".to_owned()));
         assert_eq!(done[1].outcome, Outcome::Passed);
@@ -164,27 +107,12 @@ mod tests {
     fn what_does_not_build_is_not_built_again() {
         let broken = |so_far: &mut Progress| {
             let outcome = Outcome::Failed("the tests do not build".to_owned());
-            Ok(so_far.note(Report {
-                outcome,
-                totals: Totals::default(),
-            }))
+            Ok(so_far.note(Report { outcome, totals: Totals::default() }))
         };
         let (done, _) = run_all(&[
-            Step {
-                name: "test",
-                compiles: true,
-                run: broken,
-            },
-            Step {
-                name: "docs",
-                compiles: true,
-                run: |_| Ok(Outcome::Passed),
-            },
-            Step {
-                name: "tidy",
-                compiles: false,
-                run: |_| Ok(Outcome::Passed),
-            },
+            Step { name: "test", compiles: true, run: broken },
+            Step { name: "docs", compiles: true, run: |_| Ok(Outcome::Passed) },
+            Step { name: "tidy", compiles: false, run: |_| Ok(Outcome::Passed) },
         ]);
         assert!(matches!(done[1].outcome, Outcome::Skipped(_)));
         assert_eq!(done[2].outcome, Outcome::Passed);
@@ -193,15 +121,8 @@ mod tests {
     #[test]
     fn the_table_names_what_was_skipped() {
         let outcome = Outcome::Skipped("no database".to_owned());
-        let done = [Done {
-            name: "deny",
-            outcome,
-            took: Duration::from_millis(1500),
-        }];
+        let done = [Done { name: "deny", outcome, took: Duration::from_millis(1500) }];
         let table = table(&done);
-        assert!(
-            table.ends_with("deny              1.5  skipped: no database\n"),
-            "{table}"
-        );
+        assert!(table.ends_with("deny              1.5  skipped: no database\n"), "{table}");
     }
 }

@@ -6,14 +6,6 @@ use crate::run;
 
 /// Lints the workspace.
 pub(crate) fn clippy() -> Result<Outcome> {
-    run::run(run::cargo(&[
-        "clippy",
-        "--workspace",
-        "--all-targets",
-        "--all-features",
-        "--",
-        "-D",
-        "warnings",
-    ])?)?;
+    run::run(run::cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?)?;
     Ok(Outcome::Passed)
 }

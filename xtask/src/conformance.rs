@@ -61,11 +61,7 @@ fn run_all(suites: impl IntoIterator<Item = &'static Suite>) -> Result<Outcome> 
 
 fn unknown(suites: &[Suite], wanted: &str) -> String {
     let known: Vec<&str> = suites.iter().map(|suite| suite.name).collect();
-    let known = if known.is_empty() {
-        "none yet".to_owned()
-    } else {
-        known.join(", ")
-    };
+    let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
     format!("no suite `{wanted}`; known suites: {known}")
 }
 
@@ -74,42 +70,22 @@ mod tests {
     use super::*;
 
     static TWO: &[Suite] = &[
-        Suite {
-            name: "good",
-            in_ci: true,
-            run: || Ok(Outcome::Passed),
-        },
-        Suite {
-            name: "bad",
-            in_ci: false,
-            run: || Ok(Outcome::Failed("one case".to_owned())),
-        },
+        Suite { name: "good", in_ci: true, run: || Ok(Outcome::Passed) },
+        Suite { name: "bad", in_ci: false, run: || Ok(Outcome::Failed("one case".to_owned())) },
     ];
-    static ABSENT: &[Suite] = &[Suite {
-        name: "absent",
-        in_ci: true,
-        run: || Ok(Outcome::Skipped("no data".to_owned())),
-    }];
+    static ABSENT: &[Suite] =
+        &[Suite { name: "absent", in_ci: true, run: || Ok(Outcome::Skipped("no data".to_owned())) }];
 
     #[test]
     fn the_suites_outcomes_become_one() {
         assert_eq!(run_all(&TWO[..1]).unwrap(), Outcome::Passed);
         assert_eq!(run_all(TWO).unwrap(), Outcome::Failed("bad".to_owned()));
-        assert_eq!(
-            run_all(ABSENT).unwrap(),
-            Outcome::Skipped("absent".to_owned())
-        );
+        assert_eq!(run_all(ABSENT).unwrap(), Outcome::Skipped("absent".to_owned()));
     }
 
     #[test]
     fn an_unknown_suite_is_told_the_known_ones() {
-        assert_eq!(
-            unknown(TWO, "ugly"),
-            "no suite `ugly`; known suites: good, bad"
-        );
-        assert_eq!(
-            unknown(&[], "ugly"),
-            "no suite `ugly`; known suites: none yet"
-        );
+        assert_eq!(unknown(TWO, "ugly"), "no suite `ugly`; known suites: good, bad");
+        assert_eq!(unknown(&[], "ugly"), "no suite `ugly`; known suites: none yet");
     }
 }

@@ -30,9 +30,6 @@ pub(crate) fn deny() -> Result<Outcome> {
 
 /// Whether cargo-deny's default folder for advisory databases holds any.
 fn has_database() -> bool {
-    let home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::home_dir().map(|home| home.join(".cargo")));
-    home.and_then(|home| home.join("advisory-dbs").read_dir().ok())
-        .is_some_and(|mut entries| entries.next().is_some())
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| env::home_dir().map(|home| home.join(".cargo")));
+    home.and_then(|home| home.join("advisory-dbs").read_dir().ok()).is_some_and(|mut entries| entries.next().is_some())
 }

@@ -8,11 +8,7 @@ use crate::{run, tools};
 ///
 /// The facade's features only pass on to the others, so that each alone is enough there.
 /// `netcomm-bench` is left out: its peers would be compiled again for each combination.
-const CRATES: &[(&str, &str)] = &[
-    ("netcomm-dial", "2"),
-    ("netcomm-http", "2"),
-    ("netcomm", "1"),
-];
+const CRATES: &[(&str, &str)] = &[("netcomm-dial", "2"), ("netcomm-http", "2"), ("netcomm", "1")];
 
 /// Lints each crate alone with its defaults and under each combination.
 ///
@@ -36,9 +32,5 @@ pub(crate) fn features() -> Result<Outcome> {
             failed.push(*name);
         }
     }
-    if failed.is_empty() {
-        Ok(Outcome::Passed)
-    } else {
-        Ok(Outcome::Failed(failed.join(", ")))
-    }
+    if failed.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Failed(failed.join(", "))) }
 }

@@ -22,18 +22,14 @@ pub(crate) fn fuzz(args: &[String]) -> Result<Outcome> {
         let mut command = run::program(&tool)?;
         command.args(["fuzz", subcommand, "--fuzz-dir", "fuzz"]);
         // The sanitizers need a nightly compiler. `CARGO` would lead back to the one that runs us.
-        command
-            .env("RUSTUP_TOOLCHAIN", "nightly")
-            .env_remove("CARGO");
+        command.env("RUSTUP_TOOLCHAIN", "nightly").env_remove("CARGO");
         Ok(command)
     };
     let listed = run::output(cargo_fuzz("list")?)?;
     let targets = match wish.target {
         Some(target) if listed.lines().any(|line| line == target) => vec![target],
         Some(target) => {
-            return fail(format!(
-                "no fuzz target `{target}`; known targets:\n{listed}"
-            ));
+            return fail(format!("no fuzz target `{target}`; known targets:\n{listed}"));
         }
         None => listed.lines().map(str::to_owned).collect(),
     };
@@ -41,21 +37,13 @@ pub(crate) fn fuzz(args: &[String]) -> Result<Outcome> {
     let mut failed = Vec::new();
     for target in targets {
         let mut command = cargo_fuzz("run")?;
-        command.args([
-            target.as_str(),
-            "--",
-            &format!("-max_total_time={}", wish.seconds),
-        ]);
+        command.args([target.as_str(), "--", &format!("-max_total_time={}", wish.seconds)]);
         if let Err(error) = run::run(command) {
             println!("{target}: {error}");
             failed.push(target);
         }
     }
-    if failed.is_empty() {
-        Ok(Outcome::Passed)
-    } else {
-        Ok(Outcome::Failed(failed.join(", ")))
-    }
+    if failed.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Failed(failed.join(", "))) }
 }
 
 fn what_is_missing() -> Result<Option<String>> {
@@ -64,9 +52,7 @@ fn what_is_missing() -> Result<Option<String>> {
     }
     let mut nightly = run::program("rustup")?;
     nightly.args(["run", "nightly", "rustc", "--version"]);
-    Ok(run::output(nightly)
-        .err()
-        .map(|error| format!("no nightly compiler: {error}")))
+    Ok(run::output(nightly).err().map(|error| format!("no nightly compiler: {error}")))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -77,10 +63,7 @@ struct Wish {
 
 impl Wish {
     fn parse(args: &[String]) -> Result<Self> {
-        let mut wish = Self {
-            target: None,
-            seconds: DEFAULT_SECONDS,
-        };
+        let mut wish = Self { target: None, seconds: DEFAULT_SECONDS };
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
@@ -104,31 +87,14 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Wish> {
-        Wish::parse(
-            &line
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>(),
-        )
+        Wish::parse(&line.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
     fn flags() {
-        assert_eq!(
-            parse("").unwrap(),
-            Wish {
-                target: None,
-                seconds: 30
-            }
-        );
+        assert_eq!(parse("").unwrap(), Wish { target: None, seconds: 30 });
         let wish = parse("frame --seconds 5").unwrap();
-        assert_eq!(
-            wish,
-            Wish {
-                target: Some("frame".to_owned()),
-                seconds: 5
-            }
-        );
+        assert_eq!(wish, Wish { target: Some("frame".to_owned()), seconds: 5 });
         for wrong in ["--seconds", "--seconds x", "a b", "--jobs 2"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }

@@ -1,10 +1,6 @@
 //! The workspace's own checks: `cargo xtask <command>`. Dispatch only; each command has its room.
 
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command-line tool talks to the person who runs it"
-)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who runs it")]
 
 mod bench;
 mod ci;

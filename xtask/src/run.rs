@@ -10,12 +10,7 @@ use crate::place;
 
 /// Set by `cargo run` for this program alone. Handed on they would make build scripts that watch
 /// them (ring's does) run again, and with them everything above.
-const OURS_ALONE: &[&str] = &[
-    "CARGO_PKG_",
-    "CARGO_MANIFEST_",
-    "CARGO_BIN_",
-    "CARGO_CRATE_",
-];
+const OURS_ALONE: &[&str] = &["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
 
 /// A program to be run in the workspace's root.
 pub(crate) fn program(name: impl AsRef<OsStr>) -> Result<Command> {
@@ -45,29 +40,16 @@ pub(crate) fn cargo(args: &[&str]) -> Result<Command> {
 /// The command as a person would type it.
 pub(crate) fn line(command: &Command) -> String {
     let name = command.get_program();
-    let name = Path::new(name)
-        .file_name()
-        .unwrap_or(name)
-        .to_string_lossy();
+    let name = Path::new(name).file_name().unwrap_or(name).to_string_lossy();
     let args = command.get_args().map(|arg| arg.to_string_lossy());
-    std::iter::once(name)
-        .chain(args)
-        .collect::<Vec<_>>()
-        .join(" ")
+    std::iter::once(name).chain(args).collect::<Vec<_>>().join(" ")
 }
 
 /// Runs it, its output going straight through.
 pub(crate) fn run(mut command: Command) -> Result<()> {
     println!("$ {}", line(&command));
     let status = command.status().map_err(|e| not_started(&command, &e))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::new(format!(
-            "`{}` ended with {status}",
-            line(&command)
-        )))
-    }
+    if status.success() { Ok(()) } else { Err(Error::new(format!("`{}` ended with {status}", line(&command)))) }
 }
 
 /// Runs it silently and gives what it printed, or what it complained of.
@@ -77,15 +59,8 @@ pub(crate) fn output(mut command: Command) -> Result<String> {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    let last = complaint
-        .lines()
-        .rfind(|line| !line.trim().is_empty())
-        .unwrap_or("no message");
-    Err(Error::new(format!(
-        "`{}` ended with {}: {last}",
-        line(&command),
-        output.status
-    )))
+    let last = complaint.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no message");
+    Err(Error::new(format!("`{}` ended with {}: {last}", line(&command), output.status)))
 }
 
 /// Like [`output`], but says first what is run, since it may take a while.

@@ -22,20 +22,11 @@ struct Peer {
 #[derive(Debug, Clone, Copy)]
 enum Source {
     /// A system package: the first of those that the system offers.
-    Apt {
-        program: &'static str,
-        packages: &'static [&'static str],
-    },
+    Apt { program: &'static str, packages: &'static [&'static str] },
     /// A Python package, in a virtual environment of this workspace's own.
-    Pip {
-        package: &'static str,
-        version: &'static str,
-    },
+    Pip { package: &'static str, version: &'static str },
     /// A JavaScript package, in a folder of this workspace's own.
-    Npm {
-        package: &'static str,
-        version: &'static str,
-    },
+    Npm { package: &'static str, version: &'static str },
 }
 
 /// All peers; a new one is a row here.
@@ -43,18 +34,12 @@ static PEERS: &[Peer] = &[
     Peer {
         name: "nginx",
         serves: "HTTP/1.1, HTTP/2 and TLS against a common server",
-        source: Source::Apt {
-            program: "nginx",
-            packages: &["nginx-light", "nginx"],
-        },
+        source: Source::Apt { program: "nginx", packages: &["nginx-light", "nginx"] },
     },
     Peer {
         name: "microsocks",
         serves: "SOCKS5",
-        source: Source::Apt {
-            program: "microsocks",
-            packages: &["microsocks"],
-        },
+        source: Source::Apt { program: "microsocks", packages: &["microsocks"] },
     },
     Peer {
         name: "tinyproxy",
@@ -68,10 +53,7 @@ static PEERS: &[Peer] = &[
     Peer {
         name: "valgrind",
         serves: "benchmarks by counted instructions",
-        source: Source::Apt {
-            program: "valgrind",
-            packages: &["valgrind"],
-        },
+        source: Source::Apt { program: "valgrind", packages: &["valgrind"] },
     },
 ];
 
@@ -93,9 +75,6 @@ pub(crate) fn setup() -> Result<Outcome> {
     if missing.is_empty() {
         Ok(Outcome::Passed)
     } else {
-        Ok(Outcome::Skipped(format!(
-            "not here: {}",
-            missing.join(", ")
-        )))
+        Ok(Outcome::Skipped(format!("not here: {}", missing.join(", "))))
     }
 }

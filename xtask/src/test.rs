@@ -58,10 +58,7 @@ pub(crate) fn unit_tests(args: &[String]) -> Result<Report> {
         Err(error) => println!("peers: {error}"),
     }
     let mut command = run::cargo(&["test", "--all-features", "--no-fail-fast"])?;
-    if !args
-        .iter()
-        .any(|arg| arg.starts_with("-p") || arg.starts_with("--package"))
-    {
+    if !args.iter().any(|arg| arg.starts_with("-p") || arg.starts_with("--package")) {
         command.arg("--workspace");
     }
     if args.is_empty() {
@@ -74,28 +71,16 @@ pub(crate) fn unit_tests(args: &[String]) -> Result<Report> {
 
 /// Runs the doc tests.
 pub(crate) fn doc_tests() -> Result<Report> {
-    count(run::cargo(&[
-        "test",
-        "--doc",
-        "--workspace",
-        "--all-features",
-        "--no-fail-fast",
-    ])?)
+    count(run::cargo(&["test", "--doc", "--workspace", "--all-features", "--no-fail-fast"])?)
 }
 
 fn count(mut command: Command) -> Result<Report> {
     let notes = place::target()?.join("skipped.txt");
     empty(&notes)?;
-    command
-        .env(SKIPPED_FILE, &notes)
-        .env(CI, "1")
-        .env(PEERS_DIR, place::peers()?);
+    command.env(SKIPPED_FILE, &notes).env(CI, "1").env(PEERS_DIR, place::peers()?);
     println!("$ {}", run::line(&command));
     let mut totals = Totals::default();
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(|e| run::not_started(&command, &e))?;
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|e| run::not_started(&command, &e))?;
     if let Some(stdout) = child.stdout.take() {
         // A test may print bytes that are no text; they must not end the reading.
         for line in BufReader::new(stdout).split(b'\n') {
@@ -105,11 +90,9 @@ fn count(mut command: Command) -> Result<Report> {
             totals.read_line(&line);
         }
     }
-    let status = child
-        .wait()
-        .map_err(|e| Error::new(format!("lost cargo: {e}")))?;
-    let skipped = fs::read_to_string(&notes)
-        .map_err(|e| Error::new(format!("cannot read {}: {e}", notes.display())))?;
+    let status = child.wait().map_err(|e| Error::new(format!("lost cargo: {e}")))?;
+    let skipped =
+        fs::read_to_string(&notes).map_err(|e| Error::new(format!("cannot read {}: {e}", notes.display())))?;
     for line in totals.take_skipped(&skipped) {
         println!("skipped: {line}");
     }

@@ -30,19 +30,11 @@ struct Finding {
 
 impl Finding {
     fn new(file: &str, reason: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: None,
-            reason: reason.into(),
-        }
+        Self { file: file.to_owned(), line: None, reason: reason.into() }
     }
 
     fn at(file: &str, line: usize, reason: impl Into<String>) -> Self {
-        Self {
-            file: file.to_owned(),
-            line: Some(line),
-            reason: reason.into(),
-        }
+        Self { file: file.to_owned(), line: Some(line), reason: reason.into() }
     }
 }
 

@@ -15,34 +15,17 @@ pub(crate) struct Tool {
     version: &'static str,
 }
 
-pub(crate) static DENY: Tool = Tool {
-    name: "cargo-deny",
-    version: "0.20.2",
-};
-pub(crate) static HACK: Tool = Tool {
-    name: "cargo-hack",
-    version: "0.6.46",
-};
+pub(crate) static DENY: Tool = Tool { name: "cargo-deny", version: "0.20.2" };
+pub(crate) static HACK: Tool = Tool { name: "cargo-hack", version: "0.6.46" };
 /// Not among [`ALL`]: only fuzzing needs it.
-pub(crate) static FUZZ: Tool = Tool {
-    name: "cargo-fuzz",
-    version: "0.13.2",
-};
+pub(crate) static FUZZ: Tool = Tool { name: "cargo-fuzz", version: "0.13.2" };
 
 static ALL: &[&Tool] = &[&DENY, &HACK];
 
 /// Installs what is missing.
 pub(crate) fn tools() -> Result<Outcome> {
-    let missing: Vec<String> = ALL
-        .iter()
-        .filter_map(|tool| get(tool).err())
-        .map(|error| error.to_string())
-        .collect();
-    if missing.is_empty() {
-        Ok(Outcome::Passed)
-    } else {
-        Ok(Outcome::Skipped(missing.join("; ")))
-    }
+    let missing: Vec<String> = ALL.iter().filter_map(|tool| get(tool).err()).map(|error| error.to_string()).collect();
+    if missing.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Skipped(missing.join("; "))) }
 }
 
 /// The tool's path; installs it first if it is missing or of another version.
@@ -56,17 +39,10 @@ pub(crate) fn get(tool: &Tool) -> Result<PathBuf> {
     }
     let start = Instant::now();
     let mut install = run::cargo(&["install", "--locked", "--debug", "--force", "--root"])?;
-    install
-        .arg(place::tools()?)
-        .arg(format!("{}@{}", tool.name, tool.version));
+    install.arg(place::tools()?).arg(format!("{}@{}", tool.name, tool.version));
     install.env("CARGO_PROFILE_DEV_DEBUG", "0");
     run::run(install).map_err(|e| Error::new(format!("no {}: {e}", tool.name)))?;
-    println!(
-        "{} {} installed in {} s",
-        tool.name,
-        tool.version,
-        start.elapsed().as_secs()
-    );
+    println!("{} {} installed in {} s", tool.name, tool.version, start.elapsed().as_secs());
     Ok(path)
 }
 

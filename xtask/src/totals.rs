@@ -28,16 +28,10 @@ impl Totals {
     /// Takes the notes of tests that ended early, one `name: reason` a line; gives them back in
     /// order. The harness counted each of those tests as passed.
     pub(crate) fn take_skipped<'a>(&mut self, notes: &'a str) -> BTreeSet<&'a str> {
-        let lines: BTreeSet<&str> = notes
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-            .collect();
+        let lines: BTreeSet<&str> = notes.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         // A test that misses two things writes two lines but is one test.
-        let tests: BTreeSet<&str> = lines
-            .iter()
-            .map(|line| line.split_once(": ").map_or(*line, |(test, _)| test))
-            .collect();
+        let tests: BTreeSet<&str> =
+            lines.iter().map(|line| line.split_once(": ").map_or(*line, |(test, _)| test)).collect();
         let count = tests.len() as u64;
         self.passed = self.passed.saturating_sub(count);
         self.skipped += count;
@@ -54,11 +48,7 @@ impl Totals {
 
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} passed, {} failed, {} skipped",
-            self.passed, self.failed, self.skipped
-        )
+        write!(f, "{} passed, {} failed, {} skipped", self.passed, self.failed, self.skipped)
     }
 }
 

@@ -35,7 +35,10 @@ enum Kind {
     Bytes(Bytes),
     Stream(BoxedBody),
     /// A stream that can be made anew; made at the first poll.
-    Made { maker: Maker, current: Option<BoxedBody> },
+    Made {
+        maker: Maker,
+        current: Option<BoxedBody>,
+    },
 }
 
 impl Body {
@@ -162,7 +165,9 @@ impl Body {
             return Err(too_large());
         }
         let Some(second) = self.chunk().await? else { return Ok(first) };
-        let mut all = BytesMut::with_capacity((first.len() + second.len()).max(usize::try_from(least).unwrap_or(0).min(max_bytes)));
+        let mut all = BytesMut::with_capacity(
+            (first.len() + second.len()).max(usize::try_from(least).unwrap_or(0).min(max_bytes)),
+        );
         all.extend_from_slice(&first);
         let mut next = Some(second);
         while let Some(chunk) = next {
@@ -190,9 +195,7 @@ impl HttpBody for Body {
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Kind::Stream(body) => body.as_mut().poll_frame(cx),
-            Kind::Made { maker, current } => {
-                current.get_or_insert_with(|| Box::pin(maker())).as_mut().poll_frame(cx)
-            }
+            Kind::Made { maker, current } => current.get_or_insert_with(|| Box::pin(maker())).as_mut().poll_frame(cx),
         }
     }
 

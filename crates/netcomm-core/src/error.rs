@@ -271,7 +271,10 @@ impl Error {
                     | ErrorKind::Proxy
                     | ErrorKind::Tls
             )
-            || matches!(self.inner.phase, Some(Phase::Blocked | Phase::Dns | Phase::Connect | Phase::Proxy | Phase::Tls))
+            || matches!(
+                self.inner.phase,
+                Some(Phase::Blocked | Phase::Dns | Phase::Connect | Phase::Proxy | Phase::Tls)
+            )
     }
 
     /// Whether a time limit passed.
@@ -328,9 +331,10 @@ impl Error {
             | ErrorKind::Closed
             | ErrorKind::Incomplete
             | ErrorKind::Busy => true,
-            ErrorKind::Status => self.inner.status.is_some_and(|status| {
-                matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)
-            }),
+            ErrorKind::Status => self
+                .inner
+                .status
+                .is_some_and(|status| matches!(status.as_u16(), 408 | 425 | 429 | 500 | 502 | 503 | 504)),
             _ => self.inner.unsent,
         }
     }
@@ -396,10 +400,7 @@ mod tests {
             .with_detail("no response head within 30s")
             .with_url("https://user:hunter2@example.com/a/b?token=hunter2#hunter2")
             .with_source("inner text");
-        assert_eq!(
-            error.to_string(),
-            "send: timed out: no response head within 30s [wait] (https://example.com/a/b)"
-        );
+        assert_eq!(error.to_string(), "send: timed out: no response head within 30s [wait] (https://example.com/a/b)");
         assert!(!format!("{error:?}").contains("hunter2"));
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("inner text"));
     }
@@ -424,8 +425,7 @@ mod tests {
             (Error::new(ErrorKind::Status, "x").with_status(StatusCode::NOT_FOUND), [false; 5]),
         ];
         for (error, expected) in cases {
-            let got =
-                [error.is_connect(), error.is_dns(), error.is_timeout(), error.is_retryable(), error.is_unsent()];
+            let got = [error.is_connect(), error.is_dns(), error.is_timeout(), error.is_retryable(), error.is_unsent()];
             assert_eq!(got, expected, "{error:?}");
         }
         let status = Error::new(ErrorKind::Status, "x").with_status(StatusCode::SERVICE_UNAVAILABLE);

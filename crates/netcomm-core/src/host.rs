@@ -43,6 +43,13 @@ impl Host {
         })
     }
 
+    /// Whether `text` surely stands in canonical form already, told without parsing. `false` says nothing.
+    #[must_use]
+    pub fn is_canonical(text: &str) -> bool {
+        is_plain_name(text)
+            || (text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.parse::<Ipv4Addr>().is_ok())
+    }
+
     /// The address, if it is one.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
@@ -120,14 +127,18 @@ mod tests {
         ] {
             assert_eq!(Host::parse(text).map(|host| host.to_string()).ok().as_deref(), Some(expected), "{text}");
         }
-        for text in ["", ".", "a..b", "a b", "a%00b", "1.2.3.4.5", "[::1", "256.1.1.1", "a/b", "a@b", ".a", "exa\r\nmple"] {
+        for text in
+            ["", ".", "a..b", "a b", "a%00b", "1.2.3.4.5", "[::1", "256.1.1.1", "a/b", "a@b", ".a", "exa\r\nmple"]
+        {
             assert!(Host::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn the_short_way_agrees_with_the_full_parser() {
-        for text in ["a", "a.b", "a-b.example", "x1.y2", "1a.example", "a.1x", "xn--a", "a-", "-a", "a..b", "a.", "A", "0x7f"] {
+        for text in
+            ["a", "a.b", "a-b.example", "x1.y2", "1a.example", "a.1x", "xn--a", "a-", "-a", "a..b", "a.", "A", "0x7f"]
+        {
             if is_plain_name(text) {
                 assert_eq!(url::Host::parse(text).map(|host| host.to_string()).as_deref(), Ok(text));
             }

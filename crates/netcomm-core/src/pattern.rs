@@ -285,8 +285,25 @@ mod tests {
     #[test]
     fn what_is_no_pattern() {
         for text in [
-            "", "*.com", "*foo.com", "a.*.com", "**", "*.", "*.1.2.3.4", "a b", "u@a.example", "a.example?q", "a.example#f",
-            "a.example:0", "a.example:99999", "a.example:x", "://a.example", "1x://a.example", "a.example/../b", "[::1", "none:",
+            "",
+            "*.com",
+            "*foo.com",
+            "a.*.com",
+            "**",
+            "*.",
+            "*.1.2.3.4",
+            "a b",
+            "u@a.example",
+            "a.example?q",
+            "a.example#f",
+            "a.example:0",
+            "a.example:99999",
+            "a.example:x",
+            "://a.example",
+            "1x://a.example",
+            "a.example/../b",
+            "[::1",
+            "none:",
         ] {
             assert!(text.parse::<Pattern>().is_err(), "{text}");
         }

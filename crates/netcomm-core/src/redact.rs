@@ -60,19 +60,10 @@ pub fn is_secret_header(name: &HeaderName) -> bool {
     let name = name.as_str();
     matches!(
         name,
-        "authorization"
-            | "proxy-authorization"
-            | "cookie"
-            | "cookie2"
-            | "set-cookie"
-            | "apikey"
-            | "api-key"
-            | "token"
+        "authorization" | "proxy-authorization" | "cookie" | "cookie2" | "set-cookie" | "apikey" | "api-key" | "token"
     ) || (name != "sec-websocket-key"
         && name != "idempotency-key"
-        && ["-token", "-secret", "-key", "-password", "-apikey", "-signature"]
-            .iter()
-            .any(|end| name.ends_with(end)))
+        && ["-token", "-secret", "-key", "-password", "-apikey", "-signature"].iter().any(|end| name.ends_with(end)))
 }
 
 /// Whether a query parameter is a secret by its name (case does not matter): `access_token`, `token`, `key`, `sig`,

@@ -119,7 +119,13 @@ impl Scope {
         let Some((scheme, host)) = uri.scheme_str().zip(uri.host()) else {
             return Err(Error::new(ErrorKind::Invalid, "check scope").with_detail("a URI needs scheme and host"));
         };
-        let port = uri.port_u16().or_else(|| default_port(scheme)).unwrap_or(0);
+        let port = match (uri.port_u16(), uri.authority().is_some_and(|authority| authority.as_str().ends_with(host))) {
+            (Some(port), _) => port,
+            (None, true) => default_port(scheme).unwrap_or(0),
+            (None, false) => {
+                return Err(Error::new(ErrorKind::Invalid, "check scope").with_detail("the port is not a number"));
+            }
+        };
         let host = Host::parse(host)?;
         for layer in self.layers() {
             let refuse = |why: String| {
@@ -166,9 +172,9 @@ impl Scope {
     pub fn spend_request(&self) -> Result<()> {
         for layer in self.layers() {
             let Some(max) = layer.rules.max_requests else { continue };
-            let spent = layer.requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| {
-                (used < max).then_some(used + 1)
-            });
+            let spent = layer
+                .requests
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < max).then_some(used + 1));
             if spent.is_err() {
                 for earlier in self.layers().take_while(|earlier| !Arc::ptr_eq(earlier, layer)) {
                     if earlier.rules.max_requests.is_some() {
@@ -185,8 +191,7 @@ impl Scope {
     /// The guard: on if a layer turns it on.
     #[must_use]
     pub fn private_addresses(&self) -> PrivateAddresses {
-        let denied =
-            self.layers().any(|layer| layer.rules.private_addresses == PrivateAddresses::Deny);
+        let denied = self.layers().any(|layer| layer.rules.private_addresses == PrivateAddresses::Deny);
         if denied { PrivateAddresses::Deny } else { PrivateAddresses::Allow }
     }
 
@@ -331,12 +336,8 @@ impl ScopeBuilder {
     /// The scope.
     #[must_use]
     pub fn build(self) -> Scope {
-        let layer = Layer {
-            name: self.name,
-            rules: self.rules,
-            revoked: AtomicBool::new(false),
-            requests: AtomicU64::new(0),
-        };
+        let layer =
+            Layer { name: self.name, rules: self.rules, revoked: AtomicBool::new(false), requests: AtomicU64::new(0) };
         Scope { layers: Some(Arc::new([Arc::new(layer)])) }
     }
 }

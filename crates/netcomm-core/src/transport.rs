@@ -32,17 +32,11 @@ pub trait HttpTransport: Send + Sync + 'static {
 pub struct AnyTransport(Arc<dyn HttpTransportDyn>);
 
 trait HttpTransportDyn: Send + Sync {
-    fn send<'a>(
-        &'a self,
-        request: Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>>;
+    fn send<'a>(&'a self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>>;
 }
 
 impl<T: HttpTransport> HttpTransportDyn for T {
-    fn send<'a>(
-        &'a self,
-        request: Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>> {
+    fn send<'a>(&'a self, request: Request<Body>) -> Pin<Box<dyn Future<Output = Result<Response<Body>>> + Send + 'a>> {
         Box::pin(HttpTransport::send(self, request))
     }
 }

@@ -23,15 +23,9 @@ impl Apt {
         if place::find_program(program).is_some() {
             return Ok(());
         }
-        self.ready
-            .get_or_insert_with(|| prepare().map_err(|e| e.to_string()))
-            .clone()
-            .map_err(Error::new)?;
+        self.ready.get_or_insert_with(|| prepare().map_err(|e| e.to_string())).clone().map_err(Error::new)?;
         let Some(package) = packages.iter().find(|package| is_offered(package)) else {
-            return fail(format!(
-                "this system offers none of {}",
-                packages.join(", ")
-            ));
+            return fail(format!("this system offers none of {}", packages.join(", ")));
         };
         let no_services = NoServices::declare(Path::new(POLICY))?;
         let mut install = apt_get()?;
@@ -76,10 +70,7 @@ fn is_offered(package: &str) -> bool {
 }
 
 fn has_candidate(policy: &str) -> bool {
-    policy
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("Candidate:"))
-        .any(|version| version.trim() != "(none)")
+    policy.lines().filter_map(|line| line.trim().strip_prefix("Candidate:")).any(|version| version.trim() != "(none)")
 }
 
 /// Installing may have asked for the service when the machine starts next; takes that back. Where
@@ -104,17 +95,11 @@ impl<'a> NoServices<'a> {
         let mut file = match File::create_new(policy) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                return Ok(Self {
-                    policy,
-                    is_ours: false,
-                });
+                return Ok(Self { policy, is_ours: false });
             }
             Err(e) => return Err(cannot(e)),
         };
-        let ours = Self {
-            policy,
-            is_ours: true,
-        };
+        let ours = Self { policy, is_ours: true };
         file.write_all(b"#!/bin/sh\nexit 101\n").map_err(cannot)?;
         let mut chmod = run::program("chmod")?;
         chmod.arg("755").arg(policy);
@@ -139,12 +124,8 @@ mod tests {
 
     #[test]
     fn a_package_without_candidate_is_not_offered() {
-        assert!(has_candidate(
-            "nginx:\n  Installed: (none)\n  Candidate: 1.22.1-9\n"
-        ));
-        assert!(!has_candidate(
-            "nginx:\n  Installed: (none)\n  Candidate: (none)\n"
-        ));
+        assert!(has_candidate("nginx:\n  Installed: (none)\n  Candidate: 1.22.1-9\n"));
+        assert!(!has_candidate("nginx:\n  Installed: (none)\n  Candidate: (none)\n"));
         assert!(!has_candidate(""));
     }
 

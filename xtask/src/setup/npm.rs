@@ -8,32 +8,20 @@ use crate::{place, run};
 /// Installs the package in this version, unless it is there.
 pub(super) fn ensure(package: &str, version: &str) -> Result<()> {
     let peers = place::peers()?;
-    let manifest = peers
-        .join("node_modules")
-        .join(package)
-        .join("package.json");
+    let manifest = peers.join("node_modules").join(package).join("package.json");
     if fs::read_to_string(manifest).is_ok_and(|text| says_version(&text, version)) {
         return Ok(());
     }
-    fs::create_dir_all(&peers)
-        .map_err(|e| Error::new(format!("cannot make {}: {e}", peers.display())))?;
+    fs::create_dir_all(&peers).map_err(|e| Error::new(format!("cannot make {}: {e}", peers.display())))?;
     let mut install = run::program("npm")?;
-    install.args([
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-        "--prefix",
-    ]);
+    install.args(["install", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]);
     install.arg(&peers).arg(format!("{package}@{version}"));
     run::run(install)
 }
 
 /// A package's manifest holds one `version`; its dependencies are named otherwise.
 fn says_version(manifest: &str, version: &str) -> bool {
-    manifest
-        .lines()
-        .any(|line| line.trim().trim_end_matches(',') == format!("\"version\": \"{version}\""))
+    manifest.lines().any(|line| line.trim().trim_end_matches(',') == format!("\"version\": \"{version}\""))
 }
 
 #[cfg(test)]

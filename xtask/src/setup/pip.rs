@@ -11,10 +11,7 @@ pub(super) fn ensure(package: &str, version: &str) -> Result<()> {
     let python = python(&venv);
     if python.is_file() {
         let mut ask = run::program(&python)?;
-        ask.args([
-            "-c",
-            "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))",
-        ]);
+        ask.args(["-c", "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"]);
         ask.arg(package);
         if run::output(ask).is_ok_and(|found| found.trim() == version) {
             return Ok(());
@@ -25,21 +22,11 @@ pub(super) fn ensure(package: &str, version: &str) -> Result<()> {
         run::run(create)?;
     }
     let mut install = run::program(&python)?;
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
     install.arg(format!("{package}=={version}"));
     run::run(install)
 }
 
 fn python(venv: &std::path::Path) -> PathBuf {
-    if cfg!(windows) {
-        venv.join("Scripts/python.exe")
-    } else {
-        venv.join("bin/python")
-    }
+    if cfg!(windows) { venv.join("Scripts/python.exe") } else { venv.join("bin/python") }
 }

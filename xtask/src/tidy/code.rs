@@ -32,12 +32,7 @@ pub(super) fn is_word(c: char) -> bool {
 fn literal_or_comment(chars: &[char], at: usize) -> Option<usize> {
     let next = chars.get(at + 1);
     match chars[at] {
-        '/' if next == Some(&'/') => Some(
-            chars[at..]
-                .iter()
-                .position(|c| *c == '\n')
-                .map_or(chars.len(), |n| at + n),
-        ),
+        '/' if next == Some(&'/') => Some(chars[at..].iter().position(|c| *c == '\n').map_or(chars.len(), |n| at + n)),
         '/' if next == Some(&'*') => Some(block_comment(chars, at)),
         '"' => Some(quoted(chars, at + 1, '"')),
         'r' if starts_word(chars, at) => raw_string(chars, at),
@@ -90,14 +85,8 @@ fn raw_string(chars: &[char], at: usize) -> Option<usize> {
     if chars.get(open) != Some(&'"') {
         return None;
     }
-    let is_close = |i: &usize| {
-        chars[*i] == '"' && chars[i + 1..].iter().take_while(|c| **c == '#').count() >= hashes
-    };
-    Some(
-        (open + 1..chars.len())
-            .find(is_close)
-            .map_or(chars.len(), |i| i + 1 + hashes),
-    )
+    let is_close = |i: &usize| chars[*i] == '"' && chars[i + 1..].iter().take_while(|c| **c == '#').count() >= hashes;
+    Some((open + 1..chars.len()).find(is_close).map_or(chars.len(), |i| i + 1 + hashes))
 }
 
 #[cfg(test)]
@@ -113,19 +102,14 @@ mod tests {
             (r##"x = r#"fn "quoted" {"#; y"##, "x = ; y"),
             ("br\"fn\" b'x' z", "b b z"),
             ("fn f<'a>(c: &'a u8) { '{' }", "fn f<'a>(c: &'a u8) { }"),
-            (
-                r"match c { '\'' => 1, '\\' => 2 }",
-                "match c { => 1, => 2 }",
-            ),
+            (r"match c { '\'' => 1, '\\' => 2 }", "match c { => 1, => 2 }"),
             ("r#type r", "r#type r"),
             ("\"open", ""),
         ] {
             let blanked = blank(text);
             assert_eq!(blanked.matches('\n').count(), text.matches('\n').count());
-            let squeezed: Vec<String> = blanked
-                .lines()
-                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-                .collect();
+            let squeezed: Vec<String> =
+                blanked.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
             assert_eq!(squeezed.join("\n"), kept, "{text}");
         }
     }

@@ -46,10 +46,7 @@ fn within(row: &Row, dependency: &Dependency) -> Option<String> {
         return None;
     }
     if row.optional.contains(&name) {
-        return Some(format!(
-            "{} may name {name} only as an optional dependency",
-            row.name
-        ));
+        return Some(format!("{} may name {name} only as an optional dependency", row.name));
     }
     Some(format!("{} may not name {name}", row.name))
 }
@@ -59,45 +56,36 @@ fn foreign(row: &Row, dependency: &Dependency) -> Option<String> {
         return None;
     }
     let name = dependency.package.as_str();
-    let terms = GROUND
-        .iter()
-        .find(|(allowed, _)| *allowed == name)
-        .map(|(_, terms)| *terms);
+    let terms = GROUND.iter().find(|(allowed, _)| *allowed == name).map(|(_, terms)| *terms);
     match terms {
         None => Some(format!("netcomm-core may not import {name}")),
         Some(Terms::Bare) if dependency.has_default_features || !dependency.features.is_empty() => {
-            Some(format!(
-                "netcomm-core imports {name} without any feature, defaults included"
-            ))
+            Some(format!("netcomm-core imports {name} without any feature, defaults included"))
         }
-        Some(Terms::Optional) if !dependency.is_optional => Some(format!(
-            "netcomm-core imports {name} only as an optional dependency"
-        )),
+        Some(Terms::Optional) if !dependency.is_optional => {
+            Some(format!("netcomm-core imports {name} only as an optional dependency"))
+        }
         Some(_) => None,
     }
 }
 
 fn reserved(row: &Row, dependency: &Dependency) -> Option<String> {
-    let (library, feature, owner) = RESERVED
-        .iter()
-        .find(|(library, _, _)| *library == dependency.package)?;
+    let (library, feature, owner) = RESERVED.iter().find(|(library, _, _)| *library == dependency.package)?;
     if row.name == *owner {
         return None;
     }
     match feature {
         None => Some(format!("{library} belongs to {owner} alone")),
-        Some(feature) if dependency.features.iter().any(|f| f == feature) => Some(format!(
-            "feature {feature} of {library} belongs to {owner} alone"
-        )),
+        Some(feature) if dependency.features.iter().any(|f| f == feature) => {
+            Some(format!("feature {feature} of {library} belongs to {owner} alone"))
+        }
         Some(_) => None,
     }
 }
 
 /// A reserved feature asked for in the root would reach every member that inherits the entry.
 fn in_root(root: &Table) -> Vec<Finding> {
-    let shared = root
-        .get("workspace")
-        .and_then(|w| w.get("dependencies")?.as_table());
+    let shared = root.get("workspace").and_then(|w| w.get("dependencies")?.as_table());
     let asks = |library: &str, feature: &str| {
         shared
             .and_then(|s: &Table| s.get(library))
@@ -129,51 +117,21 @@ mod tests {
             let text = format!("[package]\nname = \"{}\"\n{body}", row.name);
             files.push((format!("crates/{}/Cargo.toml", row.name), text));
         }
-        let files: Vec<_> = files
-            .iter()
-            .map(|(p, t)| (p.as_str(), t.as_str()))
-            .collect();
-        check(&Tree::of(&files))
-            .into_iter()
-            .map(|finding| finding.reason)
-            .collect()
+        let files: Vec<_> = files.iter().map(|(p, t)| (p.as_str(), t.as_str())).collect();
+        check(&Tree::of(&files)).into_iter().map(|finding| finding.reason).collect()
     }
 
     #[test]
     fn allowed_edges_pass() {
         for (name, dependencies) in [
-            (
-                "netcomm-core",
-                "[dependencies]\ntokio.workspace = true\nhttp.workspace = true",
-            ),
-            (
-                "netcomm-core",
-                "[dependencies]\nserde = { workspace = true, optional = true }",
-            ),
-            (
-                "netcomm-core",
-                "[dev-dependencies]\nnetcomm-tests = { path = \"../../tests\" }",
-            ),
-            (
-                "netcomm-dial",
-                "[dependencies]\nnetcomm-core.workspace = true\nrustls = \"0.23\"",
-            ),
-            (
-                "netcomm-http",
-                "[dependencies]\nnetcomm-dial = { workspace = true, optional = true }",
-            ),
-            (
-                "netcomm",
-                "[dependencies]\nnetcomm-http = { workspace = true, optional = true }",
-            ),
-            (
-                "netcomm-cli",
-                "[dependencies]\nnetcomm.workspace = true\nclap = \"4\"",
-            ),
-            (
-                "netcomm-bench",
-                "[dependencies]\nwire.workspace = true\nnetcomm.workspace = true",
-            ),
+            ("netcomm-core", "[dependencies]\ntokio.workspace = true\nhttp.workspace = true"),
+            ("netcomm-core", "[dependencies]\nserde = { workspace = true, optional = true }"),
+            ("netcomm-core", "[dev-dependencies]\nnetcomm-tests = { path = \"../../tests\" }"),
+            ("netcomm-dial", "[dependencies]\nnetcomm-core.workspace = true\nrustls = \"0.23\""),
+            ("netcomm-http", "[dependencies]\nnetcomm-dial = { workspace = true, optional = true }"),
+            ("netcomm", "[dependencies]\nnetcomm-http = { workspace = true, optional = true }"),
+            ("netcomm-cli", "[dependencies]\nnetcomm.workspace = true\nclap = \"4\""),
+            ("netcomm-bench", "[dependencies]\nwire.workspace = true\nnetcomm.workspace = true"),
         ] {
             assert_eq!(found(name, dependencies), [""; 0], "{name}: {dependencies}");
         }
@@ -182,66 +140,26 @@ mod tests {
     #[test]
     fn forbidden_edges_are_found() {
         for (name, dependencies, reason) in [
-            (
-                "netcomm-core",
-                "[dependencies]\nnetcomm-dial.workspace = true",
-                "may not name",
-            ),
-            (
-                "netcomm-core",
-                "[dependencies]\nring = \"0.17\"",
-                "may not import ring",
-            ),
-            (
-                "netcomm-core",
-                "[dependencies]\nserde.workspace = true",
-                "only as an optional",
-            ),
+            ("netcomm-core", "[dependencies]\nnetcomm-dial.workspace = true", "may not name"),
+            ("netcomm-core", "[dependencies]\nring = \"0.17\"", "may not import ring"),
+            ("netcomm-core", "[dependencies]\nserde.workspace = true", "only as an optional"),
             (
                 "netcomm-core",
                 "[dependencies]\ntokio = { workspace = true, features = [\"net\"] }",
                 "without any feature",
             ),
-            (
-                "netcomm-core",
-                "[dependencies]\ntokio = \"1\"",
-                "without any feature",
-            ),
-            (
-                "netcomm-core",
-                "[target.'cfg(unix)'.dependencies]\nlibc = \"0.2\"",
-                "import libc",
-            ),
-            (
-                "netcomm-dial",
-                "[dependencies]\nnetcomm-http.workspace = true",
-                "may not name",
-            ),
-            (
-                "netcomm-http",
-                "[dependencies]\nnetcomm-dial.workspace = true",
-                "optional",
-            ),
-            (
-                "netcomm-http",
-                "[dev-dependencies]\nnetcomm.workspace = true",
-                "may not name netcomm",
-            ),
-            (
-                "netcomm-http",
-                "[dev-dependencies]\nwire.workspace = true",
-                "netcomm-bench alone",
-            ),
+            ("netcomm-core", "[dependencies]\ntokio = \"1\"", "without any feature"),
+            ("netcomm-core", "[target.'cfg(unix)'.dependencies]\nlibc = \"0.2\"", "import libc"),
+            ("netcomm-dial", "[dependencies]\nnetcomm-http.workspace = true", "may not name"),
+            ("netcomm-http", "[dependencies]\nnetcomm-dial.workspace = true", "optional"),
+            ("netcomm-http", "[dev-dependencies]\nnetcomm.workspace = true", "may not name netcomm"),
+            ("netcomm-http", "[dev-dependencies]\nwire.workspace = true", "netcomm-bench alone"),
             (
                 "netcomm-http",
                 "[dependencies]\nhyper-util = { version = \"0.1\", features = [\"client-legacy\"] }",
                 "client-legacy",
             ),
-            (
-                "netcomm-http",
-                "[dependencies]\nclap = \"4\"",
-                "netcomm-cli alone",
-            ),
+            ("netcomm-http", "[dependencies]\nclap = \"4\"", "netcomm-cli alone"),
         ] {
             let found = found(name, dependencies);
             assert_eq!(found.len(), 1, "{name}: {dependencies}: {found:?}");

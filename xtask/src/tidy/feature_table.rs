@@ -23,42 +23,23 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         return Vec::new();
     };
     let features = facade.table.get("features").and_then(Value::as_table);
-    let default = features
-        .and_then(|f| f.get("default"))
-        .and_then(Value::as_array);
-    let default: BTreeSet<&str> = default
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let manifest: BTreeSet<&str> = features
-        .into_iter()
-        .flat_map(|f| f.keys())
-        .map(String::as_str)
-        .collect();
+    let default = features.and_then(|f| f.get("default")).and_then(Value::as_array);
+    let default: BTreeSet<&str> = default.into_iter().flatten().filter_map(Value::as_str).collect();
+    let manifest: BTreeSet<&str> = features.into_iter().flat_map(|f| f.keys()).map(String::as_str).collect();
     let reasons = match rows(tree.text(README).unwrap_or_default()) {
         Ok(rows) => compare(&rows, &manifest, &default),
         Err(reason) => vec![reason],
     };
-    reasons
-        .into_iter()
-        .map(|reason| Finding::new(README, reason))
-        .collect()
+    reasons.into_iter().map(|reason| Finding::new(README, reason)).collect()
 }
 
 /// A feature's name and whether the table calls it a default.
 type Row<'a> = (&'a str, bool);
 
 fn rows(readme: &str) -> Result<Vec<Row<'_>>, String> {
-    let table = readme
-        .split_once(BEGIN)
-        .and_then(|(_, rest)| rest.split_once(END));
+    let table = readme.split_once(BEGIN).and_then(|(_, rest)| rest.split_once(END));
     let (table, _) = table.ok_or_else(|| format!("has no table between `{BEGIN}` and `{END}`"))?;
-    let mut lines = table
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with('|'))
-        .map(cells);
+    let mut lines = table.lines().map(str::trim).filter(|line| line.starts_with('|')).map(cells);
     let header = lines.next().unwrap_or_default();
     let default = header
         .iter()
@@ -84,9 +65,7 @@ fn compare(rows: &[Row<'_>], manifest: &BTreeSet<&str>, default: &BTreeSet<&str>
     let mut told = BTreeSet::from(["default"]);
     for (name, is_default) in rows {
         if !told.insert(name) {
-            reasons.push(format!(
-                "feature `{name}` has two rows, or tells of `default`"
-            ));
+            reasons.push(format!("feature `{name}` has two rows, or tells of `default`"));
         } else if !manifest.contains(name) {
             reasons.push(format!("feature `{name}` is not in {FACADE}'s manifest"));
         } else if *is_default != default.contains(name) {
@@ -94,11 +73,7 @@ fn compare(rows: &[Row<'_>], manifest: &BTreeSet<&str>, default: &BTreeSet<&str>
             reasons.push(format!("feature `{name}` {is} on by default"));
         }
     }
-    reasons.extend(
-        manifest
-            .difference(&told)
-            .map(|name| format!("feature `{name}` has no row")),
-    );
+    reasons.extend(manifest.difference(&told).map(|name| format!("feature `{name}` has no row")));
     reasons
 }
 
@@ -124,42 +99,25 @@ full = ["http"]
 ";
 
     fn found(readme: &str) -> Vec<String> {
-        let tree = Tree::of(&[
-            ("README.md", readme),
-            ("crates/netcomm/Cargo.toml", MANIFEST),
-        ]);
-        check(&tree)
-            .into_iter()
-            .map(|finding| finding.reason)
-            .collect()
+        let tree = Tree::of(&[("README.md", readme), ("crates/netcomm/Cargo.toml", MANIFEST)]);
+        check(&tree).into_iter().map(|finding| finding.reason).collect()
     }
 
     #[test]
     fn the_table_is_the_manifest() {
         assert_eq!(found(TABLE), [""; 0]);
         for (part, instead, reason) in [
-            (
-                "| `full`  | all of it    |         |\n",
-                "",
-                "`full` has no row",
-            ),
+            ("| `full`  | all of it    |         |\n", "", "`full` has no row"),
             ("`full`", "`fuller`", "`fuller` is not in"),
             ("`full` ", "full   ", "no feature in backticks"),
             ("yes", "   ", "`http` is on by default"),
-            (
-                "all of it    |    ",
-                "all of it    | yes",
-                "`full` is not on by default",
-            ),
+            ("all of it    |    ", "all of it    | yes", "`full` is not on by default"),
             ("`full`", "`http`", "two rows"),
             ("| default", "|        ", "no column `default`"),
             ("<!-- features:end -->", "", "has no table"),
         ] {
             let found = found(&TABLE.replace(part, instead));
-            assert!(
-                found.iter().any(|said| said.contains(reason)),
-                "{reason}: {found:?}"
-            );
+            assert!(found.iter().any(|said| said.contains(reason)), "{reason}: {found:?}");
         }
     }
 }

@@ -29,10 +29,7 @@ mod tests {
             ("d.rs", "// No doc."),
             ("e.md", "no Rust"),
         ]);
-        let files: Vec<String> = check(&tree)
-            .into_iter()
-            .map(|finding| finding.file)
-            .collect();
+        let files: Vec<String> = check(&tree).into_iter().map(|finding| finding.file).collect();
         assert_eq!(files, ["c.rs", "d.rs"]);
     }
 }

@@ -9,9 +9,9 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     tree.rust()
         .filter(|(path, _)| is_lib(path))
         .flat_map(|(path, text)| {
-            logic(&blank(text)).into_iter().map(move |(line, what)| {
-                Finding::at(path, line, format!("`{what}` belongs in a room of its own"))
-            })
+            logic(&blank(text))
+                .into_iter()
+                .map(move |(line, what)| Finding::at(path, line, format!("`{what}` belongs in a room of its own")))
         })
         .collect()
 }
@@ -60,41 +60,22 @@ struct Item {
 impl Item {
     fn parse(code: &str) -> Self {
         let head = after_visibility(code);
-        let mut words = head
-            .split(|c: char| !is_word(c))
-            .filter(|word| !word.is_empty());
-        let (first, second) = (
-            words.next().unwrap_or(head),
-            words.next().unwrap_or_default(),
-        );
+        let mut words = head.split(|c: char| !is_word(c)).filter(|word| !word.is_empty());
+        let (first, second) = (words.next().unwrap_or(head), words.next().unwrap_or_default());
         let is_use = first == "use" || (first, second) == ("extern", "crate");
         let semicolon = code.find(';').map_or(code.len(), |at| at + 1);
-        let (len, has_body) = if is_use {
-            (semicolon, false)
-        } else {
-            extent(code)
-        };
+        let (len, has_body) = if is_use { (semicolon, false) } else { extent(code) };
         let is_content = is_use || (first == "mod" && !has_body);
-        Self {
-            len: len.max(1),
-            is_content,
-            words: format!("{first} {second}").trim().to_owned(),
-        }
+        Self { len: len.max(1), is_content, words: format!("{first} {second}").trim().to_owned() }
     }
 }
 
 fn after_visibility(code: &str) -> &str {
-    let Some(rest) = code
-        .strip_prefix("pub")
-        .filter(|rest| !rest.starts_with(is_word))
-    else {
+    let Some(rest) = code.strip_prefix("pub").filter(|rest| !rest.starts_with(is_word)) else {
         return code;
     };
     let rest = rest.trim_start();
-    match rest
-        .strip_prefix('(')
-        .and_then(|inner| inner.split_once(')'))
-    {
+    match rest.strip_prefix('(').and_then(|inner| inner.split_once(')')) {
         Some((_, rest)) => rest.trim_start(),
         None => rest,
     }

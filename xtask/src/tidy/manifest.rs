@@ -52,10 +52,7 @@ impl Manifests {
             }
             match text.parse::<Table>() {
                 Ok(table) if is_root => all.root = table,
-                Ok(table) => all.members.push(Manifest {
-                    path: path.to_owned(),
-                    table,
-                }),
+                Ok(table) => all.members.push(Manifest { path: path.to_owned(), table }),
                 Err(error) => all.broken.push(Finding::new(path, error.message())),
             }
         }
@@ -69,9 +66,7 @@ impl Manifests {
 
 impl Manifest {
     pub(super) fn name(&self) -> &str {
-        self.package("name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
+        self.package("name").and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A field of `[package]`.
@@ -81,25 +76,18 @@ impl Manifest {
 
     /// The folder of a crate to be published: `crates/<name>`.
     pub(super) fn crate_folder(&self) -> Option<&str> {
-        self.path
-            .strip_suffix("/Cargo.toml")
-            .filter(|folder| folder.starts_with("crates/"))
+        self.path.strip_suffix("/Cargo.toml").filter(|folder| folder.starts_with("crates/"))
     }
 
     /// Dependencies of all kinds, those for single platforms too.
     pub(super) fn dependencies(&self, root: &Table) -> Vec<Dependency> {
         let targets = self.table.get("target").and_then(Value::as_table);
-        let places = targets
-            .into_iter()
-            .flat_map(Table::values)
-            .filter_map(Value::as_table);
+        let places = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table);
         let mut found = Vec::new();
         for place in std::iter::once(&self.table).chain(places) {
-            for (section, kind) in [
-                ("dependencies", Kind::Normal),
-                ("dev-dependencies", Kind::Dev),
-                ("build-dependencies", Kind::Build),
-            ] {
+            for (section, kind) in
+                [("dependencies", Kind::Normal), ("dev-dependencies", Kind::Dev), ("build-dependencies", Kind::Build)]
+            {
                 let entries = place.get(section).and_then(Value::as_table);
                 let entries = entries.into_iter().flatten();
                 found.extend(entries.map(|(key, entry)| dependency(key, entry, kind, root)));
@@ -111,13 +99,8 @@ impl Manifest {
 
 fn dependency(key: &str, entry: &Value, kind: Kind, root: &Table) -> Dependency {
     let is_inherited = is_true(entry.get("workspace"));
-    let inherited = root
-        .get("workspace")
-        .and_then(|w| w.get("dependencies")?.get(key))
-        .filter(|_| is_inherited);
-    let package = inherited
-        .and_then(|i| i.get("package"))
-        .or_else(|| entry.get("package"));
+    let inherited = root.get("workspace").and_then(|w| w.get("dependencies")?.get(key)).filter(|_| is_inherited);
+    let package = inherited.and_then(|i| i.get("package")).or_else(|| entry.get("package"));
     let mut features = inherited.map(features_of).unwrap_or_default();
     features.extend(features_of(entry));
     Dependency {
@@ -136,18 +119,11 @@ fn dependency(key: &str, entry: &Value, kind: Kind, root: &Table) -> Dependency 
 /// The features that a dependency's entry asks for.
 pub(super) fn features_of(entry: &Value) -> Vec<String> {
     let list = entry.get("features").and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 fn has_defaults(entry: &Value) -> bool {
-    entry
-        .get("default-features")
-        .and_then(Value::as_bool)
-        .unwrap_or(true)
+    entry.get("default-features").and_then(Value::as_bool).unwrap_or(true)
 }
 
 fn is_true(value: Option<&Value>) -> bool {

@@ -10,11 +10,7 @@ use super::tree::Tree;
 const INHERITED: &[&str] = &["edition", "rust-version", "license"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
-    let Manifests {
-        root,
-        members,
-        broken,
-    } = Manifests::of(tree);
+    let Manifests { root, members, broken } = Manifests::of(tree);
     let mut findings = broken;
     for manifest in &members {
         let mut reasons = inheritance(manifest);
@@ -32,22 +28,14 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
                 reasons.push(format!("`{}` wants `workspace = true`", dependency.package));
             }
         }
-        findings.extend(
-            reasons
-                .into_iter()
-                .map(|reason| Finding::new(&manifest.path, reason)),
-        );
+        findings.extend(reasons.into_iter().map(|reason| Finding::new(&manifest.path, reason)));
     }
     findings
 }
 
 fn inheritance(manifest: &Manifest) -> Vec<String> {
-    let says_so = |value: Option<&Value>| {
-        value
-            .and_then(|value| value.get("workspace"))
-            .and_then(Value::as_bool)
-            == Some(true)
-    };
+    let says_so =
+        |value: Option<&Value>| value.and_then(|value| value.get("workspace")).and_then(Value::as_bool) == Some(true);
     let mut reasons: Vec<String> = INHERITED
         .iter()
         .filter(|key| !says_so(manifest.package(key)))
@@ -93,10 +81,7 @@ workspace = true
     fn found(path: &str, text: &str, more: &[(&str, &str)]) -> Vec<String> {
         let mut files = vec![(path, text)];
         files.extend(more);
-        check(&Tree::of(&files))
-            .into_iter()
-            .map(|finding| finding.reason)
-            .collect()
+        check(&Tree::of(&files)).into_iter().map(|finding| finding.reason).collect()
     }
 
     #[test]
@@ -110,22 +95,10 @@ workspace = true
             ("rust-version.workspace = true", "", "rust-version"),
             ("license.workspace = true", "", "license"),
             ("[lints]\nworkspace = true", "", "lints"),
-            (
-                "description = \"does a\"",
-                "description = \" \"",
-                "description",
-            ),
+            ("description = \"does a\"", "description = \" \"", "description"),
             ("http.workspace = true", "http = \"1\"", "`http` wants"),
-            (
-                "{ path = \"../../tests\" }",
-                "\"1\"",
-                "`netcomm-tests` wants",
-            ),
-            (
-                "[dev-dependencies]",
-                "[build-dependencies]",
-                "`netcomm-tests` wants",
-            ),
+            ("{ path = \"../../tests\" }", "\"1\"", "`netcomm-tests` wants"),
+            ("[dev-dependencies]", "[build-dependencies]", "`netcomm-tests` wants"),
         ] {
             let found = found(path, &GOOD.replace(part, instead), &readme);
             assert_eq!(found.len(), 1, "{part}: {found:?}");
@@ -135,10 +108,7 @@ workspace = true
 
     #[test]
     fn a_package_of_our_own_is_not_published() {
-        assert_eq!(
-            found("bench/Cargo.toml", GOOD, &[]),
-            ["wants `publish = false`"]
-        );
+        assert_eq!(found("bench/Cargo.toml", GOOD, &[]), ["wants `publish = false`"]);
         let private = GOOD.replace("[dependencies]", "publish = false\n[dependencies]");
         assert_eq!(found("bench/Cargo.toml", &private, &[]), [""; 0]);
     }

@@ -9,9 +9,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let text = tree.text(ROOT).unwrap_or_default();
     silent(text)
         .into_iter()
-        .map(|(line, member)| {
-            Finding::at(ROOT, line, format!("{member} wants a comment on its line"))
-        })
+        .map(|(line, member)| Finding::at(ROOT, line, format!("{member} wants a comment on its line")))
         .collect()
 }
 
@@ -48,9 +46,6 @@ mod tests {
 
     #[test]
     fn a_list_on_one_line_has_no_room_for_comments() {
-        assert_eq!(
-            silent("members = [\"a\", \"b\"]\nexclude = [\"c\"]").len(),
-            1
-        );
+        assert_eq!(silent("members = [\"a\", \"b\"]\nexclude = [\"c\"]").len(), 1);
     }
 }

@@ -23,10 +23,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (path, text) in tree.rust() {
         // Tests and benchmarks may name what they please.
-        let Some((owner, file)) = path
-            .strip_prefix("crates/")
-            .and_then(|path| path.split_once("/src/"))
-        else {
+        let Some((owner, file)) = path.strip_prefix("crates/").and_then(|path| path.split_once("/src/")) else {
             continue;
         };
         let code = blank(text);
@@ -42,8 +39,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
 }
 
 fn is_in(file: &str, room: &str) -> bool {
-    file.strip_prefix(room)
-        .is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    file.strip_prefix(room).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
 }
 
 /// Where the library is named first: at the head of a path, or in a plain `use`.
@@ -61,9 +57,7 @@ fn named(code: &str, library: &str) -> Option<usize> {
             let outer = before.trim_end().strip_suffix("::");
             return outer.is_none_or(|outer| !outer.ends_with(|c: char| is_word(c) || c == '>'));
         }
-        let is_use = ["use", "crate"]
-            .iter()
-            .any(|word| before.trim_end().ends_with(word));
+        let is_use = ["use", "crate"].iter().any(|word| before.trim_end().ends_with(word));
         is_use && (after.starts_with(';') || after.starts_with("as "))
     })
 }
@@ -75,10 +69,7 @@ mod tests {
     #[test]
     fn a_library_is_named_in_its_room_alone() {
         let text = "//! Head.\nuse hyper::body::Incoming;\n";
-        for path in [
-            "crates/netcomm-http/src/conn.rs",
-            "crates/netcomm-http/src/conn/h1.rs",
-        ] {
+        for path in ["crates/netcomm-http/src/conn.rs", "crates/netcomm-http/src/conn/h1.rs"] {
             assert_eq!(check(&Tree::of(&[(path, text)])), [], "{path}");
         }
         for path in [
@@ -90,10 +81,7 @@ mod tests {
             assert_eq!(findings.len(), 1, "{path}");
             assert_eq!(findings[0].line, Some(2));
         }
-        assert_eq!(
-            check(&Tree::of(&[("crates/netcomm-http/tests/it/main.rs", text)])),
-            []
-        );
+        assert_eq!(check(&Tree::of(&[("crates/netcomm-http/tests/it/main.rs", text)])), []);
     }
 
     #[test]
@@ -108,12 +96,7 @@ mod tests {
         ] {
             assert!(named(code, "rustls").is_some(), "{code}");
         }
-        for code in [
-            "use tokio_rustls::X;",
-            "crate::rustls::x()",
-            "let rustls = 1;",
-            "rustls_x::y",
-        ] {
+        for code in ["use tokio_rustls::X;", "crate::rustls::x()", "let rustls = 1;", "rustls_x::y"] {
             assert!(named(code, "rustls").is_none(), "{code}");
         }
     }

@@ -15,13 +15,7 @@ impl Tree {
     pub(super) fn read() -> Result<Self> {
         let root = place::root()?;
         let mut list = run::program("git")?;
-        list.args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]);
+        list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
         let list = run::output(list)?;
         let paths = list.split('\0').filter(|path| !path.is_empty());
         // Files that are no text, or are deleted but not yet in the index, have no lines to check.
@@ -31,12 +25,7 @@ impl Tree {
 
     #[cfg(test)]
     pub(super) fn of(files: &[(&str, &str)]) -> Self {
-        Self(
-            files
-                .iter()
-                .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
-                .collect(),
-        )
+        Self(files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
     }
 
     pub(super) fn text(&self, path: &str) -> Option<&str> {
@@ -45,9 +34,7 @@ impl Tree {
 
     /// All files with their text, by path.
     pub(super) fn files(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(path, text)| (path.as_str(), text.as_str()))
+        self.0.iter().map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// All Rust files.

@@ -42,9 +42,8 @@ fn banned(line: &str) -> Option<&'static str> {
     let is_path_start = |before: Option<char>, _: Option<char>| {
         before.is_none_or(|c| !is_word(c) && !matches!(c, '.' | '-' | '}' | ')' | ']' | '*' | '$'))
     };
-    let is_whole = |before: Option<char>, after: Option<char>| {
-        !before.is_some_and(is_word) && !after.is_some_and(is_word)
-    };
+    let is_whole =
+        |before: Option<char>, after: Option<char>| !before.is_some_and(is_word) && !after.is_some_and(is_word);
     let anywhere = |_: Option<char>, _: Option<char>| true;
     PATHS
         .iter()
@@ -61,12 +60,7 @@ fn banned(line: &str) -> Option<&'static str> {
 
 /// Whether `word` stands in the line with neighbours that `fits` accepts.
 fn occurs(line: &str, word: &str, fits: impl Fn(Option<char>, Option<char>) -> bool) -> bool {
-    line.match_indices(word).any(|(at, _)| {
-        fits(
-            line[..at].chars().next_back(),
-            line[at + word.len()..].chars().next(),
-        )
-    })
+    line.match_indices(word).any(|(at, _)| fits(line[..at].chars().next_back(), line[at + word.len()..].chars().next()))
 }
 
 #[cfg(test)]

@@ -16,31 +16,15 @@ pub(super) static ROWS: &[Row] = &[
     row("netcomm-core", &[], &[]),
     row("netcomm-dial", &["netcomm-core"], &[]),
     row("netcomm-http", &["netcomm-core"], &["netcomm-dial"]),
-    row(
-        FACADE,
-        &["netcomm-core", "netcomm-dial", "netcomm-http"],
-        &[],
-    ),
-    row(
-        "netcomm-cli",
-        &[FACADE, "netcomm-core", "netcomm-dial", "netcomm-http"],
-        &[],
-    ),
+    row(FACADE, &["netcomm-core", "netcomm-dial", "netcomm-http"], &[]),
+    row("netcomm-cli", &[FACADE, "netcomm-core", "netcomm-dial", "netcomm-http"], &[]),
     row("netcomm-tests", ALL, &[]),
     row("netcomm-bench", ALL, &[]),
     row("xtask", &[], &[]),
 ];
 
-const fn row(
-    name: &'static str,
-    always: &'static [&'static str],
-    optional: &'static [&'static str],
-) -> Row {
-    Row {
-        name,
-        always,
-        optional,
-    }
+const fn row(name: &'static str, always: &'static [&'static str], optional: &'static [&'static str]) -> Row {
+    Row { name, always, optional }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +41,7 @@ pub(super) static GROUND: &[(&str, Terms)] = &[
     ("http-body", Terms::Any),
     ("bytes", Terms::Any),
     ("futures-core", Terms::Any),
+    ("pin-project-lite", Terms::Any),
     ("url", Terms::Any),
     ("tokio", Terms::Bare),
     ("serde", Terms::Optional),
