@@ -1,0 +1,7 @@
+//! Dials over real sockets on loopback.
+
+mod plain;
+mod proxies;
+mod servers;
+#[cfg(feature = "tls")]
+mod tls;
