@@ -1,0 +1,523 @@
+//! The client: what it is set to, and how it is handed out.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use http::header::{ACCEPT_ENCODING, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use netcomm_core::{
+    AnyTransport, Body, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Redacted, Result, Scope, Tap, Timeouts,
+};
+use url::Url;
+
+use crate::address::{Address, IntoAddress};
+use crate::auth::{Credentials, Keyring};
+use crate::call;
+#[cfg(feature = "cookies")]
+use crate::cookie::CookieJar;
+use crate::decode;
+use crate::intercept::{Chain, Intercept};
+use crate::pool::{Http2, Pool, PoolLimits, PoolSnapshot, Settings};
+use crate::redirect::Redirects;
+use crate::request::{Request, RequestBuilder};
+use crate::response::Response;
+
+/// An HTTP client. Cheap to clone; clones share connections, cookies and credentials.
+///
+/// ```no_run
+/// # async fn example() -> netcomm_core::Result<()> {
+/// use netcomm_http::Client;
+///
+/// let env = netcomm_dial::env();
+/// let client = Client::builder(&env).base_url("https://api.example.com/v1/").build()?;
+/// let user: String = client.get("user/42").query(&[("fields", "name")]).send().await?.error_for_status()?.text().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) scope: Scope,
+    pub(crate) session: Arc<Session>,
+}
+
+/// What all handles of a client share.
+pub(crate) struct Inner {
+    pub(crate) env: Env,
+    pub(crate) policy: Policy,
+    pub(crate) wire: Wire,
+    pub(crate) base: Option<Url>,
+    pub(crate) unix: Option<Arc<Path>>,
+    pub(crate) redirects: Redirects,
+    pub(crate) decode: bool,
+    pub(crate) resume: u32,
+    pub(crate) secret_headers: Vec<HeaderName>,
+    pub(crate) call_interceptors: Chain,
+    pub(crate) attempt_interceptors: Chain,
+}
+
+/// Where requests go.
+pub(crate) enum Wire {
+    Pool(Pool),
+    Foreign(AnyTransport),
+}
+
+/// What belongs to one handle and its clones: the part that a scoped handle does not inherit.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) headers: HeaderMap,
+    pub(crate) keyring: Keyring,
+    #[cfg(feature = "cookies")]
+    pub(crate) cookies: Option<CookieJar>,
+}
+
+impl Client {
+    /// A client with the default settings in a default environment made on the spot: the system's resolver, proxies
+    /// from the environment, TLS with the platform's verifier if feature `tls` is on.
+    ///
+    /// # Errors
+    ///
+    /// As [`ClientBuilder::build`].
+    #[cfg(feature = "dial")]
+    pub fn new() -> Result<Self> {
+        Self::builder(&netcomm_dial::env()).build()
+    }
+
+    /// Starts a client in that environment.
+    pub fn builder(env: &Env) -> ClientBuilder {
+        ClientBuilder::new(env)
+    }
+
+    /// Starts a request.
+    pub fn request(&self, method: Method, address: impl IntoAddress) -> RequestBuilder {
+        RequestBuilder::new(self.clone(), method, address)
+    }
+
+    /// Starts a `GET`.
+    pub fn get(&self, address: impl IntoAddress) -> RequestBuilder {
+        self.request(Method::GET, address)
+    }
+
+    /// Starts a `HEAD`.
+    pub fn head(&self, address: impl IntoAddress) -> RequestBuilder {
+        self.request(Method::HEAD, address)
+    }
+
+    /// Starts a `POST`.
+    pub fn post(&self, address: impl IntoAddress) -> RequestBuilder {
+        self.request(Method::POST, address)
+    }
+
+    /// Starts a `PUT`.
+    pub fn put(&self, address: impl IntoAddress) -> RequestBuilder {
+        self.request(Method::PUT, address)
+    }
+
+    /// Starts a `PATCH`.
+    pub fn patch(&self, address: impl IntoAddress) -> RequestBuilder {
+        self.request(Method::PATCH, address)
+    }
+
+    /// Starts a `DELETE`.
+    pub fn delete(&self, address: impl IntoAddress) -> RequestBuilder {
+        self.request(Method::DELETE, address)
+    }
+
+    /// Sends a request that was built before.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept a response from coming.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`RequestBuilder::send`].
+    pub async fn execute(&self, request: Request) -> Result<Response> {
+        call::run(self, request).await
+    }
+
+    /// A handle that reaches only what both this one and `scope` allow: for a plugin, a tenant, a task.
+    ///
+    /// It shares the connections and settings of this client, but starts with an empty cookie jar, without the
+    /// credentials and without those default header fields that are secret. Interceptors of the client still see its
+    /// calls.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "a scope is handed over with the handle")]
+    pub fn scoped(&self, scope: Scope) -> Self {
+        let mut headers = self.session.headers.clone();
+        let secret: Vec<_> = headers
+            .iter()
+            .filter(|(name, value)| {
+                value.is_sensitive() || netcomm_core::is_secret_header(name) || self.inner.secret_headers.contains(name)
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in secret {
+            headers.remove(name);
+        }
+        let session = Session {
+            headers,
+            keyring: Keyring::default(),
+            #[cfg(feature = "cookies")]
+            cookies: self.session.cookies.as_ref().map(|_| CookieJar::new()),
+        };
+        Self { inner: Arc::clone(&self.inner), scope: self.scope.narrow(&scope), session: Arc::new(session) }
+    }
+
+    /// The same handle with these credentials too; see [`ClientBuilder::credentials`].
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`] if `audience` is no pattern.
+    pub fn with_credentials(&self, audience: &str, credentials: Credentials) -> Result<Self> {
+        let mut session = Session::clone(&self.session);
+        session.keyring.add(audience.parse()?, credentials);
+        Ok(Self { session: Arc::new(session), ..self.clone() })
+    }
+
+    /// The same handle with these default header fields in place of those of their names.
+    #[must_use]
+    pub fn with_headers(&self, headers: HeaderMap) -> Self {
+        let mut session = Session::clone(&self.session);
+        crate::headers::replace(&mut session.headers, headers);
+        Self { session: Arc::new(session), ..self.clone() }
+    }
+
+    /// The scope of this handle.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The jar of this handle, if it keeps cookies.
+    #[cfg(feature = "cookies")]
+    #[must_use]
+    pub fn cookies(&self) -> Option<&CookieJar> {
+        self.session.cookies.as_ref()
+    }
+
+    /// The connections that there are. Empty for a client over a foreign transport.
+    #[must_use]
+    pub fn pool(&self) -> PoolView<'_> {
+        PoolView { wire: &self.inner.wire }
+    }
+
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.inner.policy.timeouts
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        self.inner.env.clock()
+    }
+
+    pub(crate) fn tap(&self) -> &Tap {
+        self.inner.env.tap()
+    }
+
+    pub(crate) fn resolve(&self, address: impl IntoAddress) -> Result<Address> {
+        address.into_address(self.inner.base.as_ref())
+    }
+}
+
+impl HttpTransport for Client {
+    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>> {
+        let (parts, body) = request.into_parts();
+        let mut builder = self.request(parts.method, parts.uri).body(body);
+        if !parts.headers.is_empty() {
+            builder = builder.headers(parts.headers);
+        }
+        Ok(builder.send().await?.into_http())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Client");
+        out.field("headers", &Redacted(&self.session.headers)).field("keyring", &self.session.keyring);
+        if !self.scope.is_unlimited() {
+            out.field("scope", &self.scope);
+        }
+        if let Wire::Pool(pool) = &self.inner.wire {
+            out.field("pool", pool);
+        }
+        out.finish_non_exhaustive()
+    }
+}
+
+/// A look at a client's connections.
+#[derive(Clone, Copy)]
+pub struct PoolView<'a> {
+    wire: &'a Wire,
+}
+
+impl PoolView<'_> {
+    /// What there is at this moment.
+    #[must_use]
+    pub fn snapshot(self) -> PoolSnapshot {
+        match self.wire {
+            Wire::Pool(pool) => pool.snapshot(),
+            Wire::Foreign(_) => PoolSnapshot::default(),
+        }
+    }
+
+    /// Closes every idle connection now, and every other one at the end of what it is doing.
+    pub fn evict_all(self) {
+        if let Wire::Pool(pool) = self.wire {
+            pool.evict_all();
+        }
+    }
+}
+
+impl fmt::Debug for PoolView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
+/// Builds a [`Client`]. A mistake on the way is kept and returned by [`build`](Self::build).
+#[must_use]
+pub struct ClientBuilder {
+    env: Env,
+    policy: Policy,
+    transport: Option<AnyTransport>,
+    base: Option<Url>,
+    unix: Option<Arc<Path>>,
+    redirects: Redirects,
+    decode: bool,
+    resume: u32,
+    pool: PoolLimits,
+    http2: Http2,
+    headers: HeaderMap,
+    secret_headers: Vec<HeaderName>,
+    keyring: Keyring,
+    #[cfg(feature = "cookies")]
+    cookies: Option<CookieJar>,
+    call_interceptors: Chain,
+    attempt_interceptors: Chain,
+    mistake: Option<Error>,
+}
+
+impl ClientBuilder {
+    fn new(env: &Env) -> Self {
+        let mut headers = HeaderMap::new();
+        let agent = HeaderValue::from_static(concat!("netcomm-http/", env!("CARGO_PKG_VERSION")));
+        headers.insert(USER_AGENT, agent);
+        Self {
+            policy: env.policy().clone(),
+            env: env.clone(),
+            transport: None,
+            base: None,
+            unix: None,
+            redirects: Redirects::default(),
+            decode: true,
+            resume: 0,
+            pool: PoolLimits::default(),
+            http2: Http2::default(),
+            headers,
+            secret_headers: Vec::new(),
+            keyring: Keyring::default(),
+            #[cfg(feature = "cookies")]
+            cookies: None,
+            call_interceptors: Chain::new(),
+            attempt_interceptors: Chain::new(),
+            mistake: None,
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self) -> Result<()>) -> Self {
+        if let Err(error) = change(&mut self) {
+            self.mistake.get_or_insert(error);
+        }
+        self
+    }
+
+    /// The URL against which relative references are resolved (RFC 3986 §5). Give it a slash at the end: `user` under
+    /// `https://a.example/v1` is `https://a.example/user`. Default none.
+    pub fn base_url(self, base: &str) -> Self {
+        self.with(|this| {
+            let invalid = |error| {
+                Error::new(ErrorKind::Invalid, "build client").with_detail("the base is not a URL").with_url(base).with_source(error)
+            };
+            let url = Url::parse(base).map_err(invalid)?;
+            Address::from_url(url.clone())?;
+            this.base = Some(url);
+            Ok(())
+        })
+    }
+
+    /// A header field that every request has, unless it has one of that name itself.
+    pub fn default_header<N, V>(self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        N::Error: Into<http::Error>,
+        V: TryInto<HeaderValue>,
+        V::Error: Into<http::Error>,
+    {
+        self.with(|this| {
+            let invalid = |what, error: http::Error| {
+                Error::new(ErrorKind::Invalid, "build client").with_detail(what).with_source(error)
+            };
+            let name = name.try_into().map_err(|error| invalid("not a header name", error.into()))?;
+            let value = value.try_into().map_err(|error| invalid("not a header value", error.into()))?;
+            this.headers.insert(name, value);
+            Ok(())
+        })
+    }
+
+    /// Names a header field that is a secret though its name does not tell: it is shown nowhere and dropped on
+    /// redirects to another origin. The names of [`is_secret_header`](netcomm_core::is_secret_header) are known.
+    pub fn secret_header(self, name: &str) -> Self {
+        self.with(|this| {
+            let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| {
+                Error::new(ErrorKind::Invalid, "build client").with_detail("not a header name").with_source(error)
+            })?;
+            this.secret_headers.push(name);
+            Ok(())
+        })
+    }
+
+    /// Credentials for the destinations that `audience` (a [`Pattern`](netcomm_core::Pattern)) matches, and for no
+    /// other, also after redirects. A request's own `Authorization` goes first; of several audiences that match, the
+    /// first one added.
+    pub fn credentials(self, audience: &str, credentials: Credentials) -> Self {
+        self.with(|this| {
+            this.keyring.add(audience.parse()?, credentials);
+            Ok(())
+        })
+    }
+
+    /// Keeps cookies in that jar. Default: none are kept.
+    #[cfg(feature = "cookies")]
+    pub fn cookies(mut self, jar: CookieJar) -> Self {
+        self.cookies = Some(jar);
+        self
+    }
+
+    /// Other limits of time than the environment's.
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.policy.timeouts = timeouts;
+        self
+    }
+
+    /// Other limits of size than the environment's.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.policy.limits = limits;
+        self
+    }
+
+    /// Another access policy than the environment's, its limits included.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// How many connections there may be, and for how long.
+    pub fn pool(mut self, limits: PoolLimits) -> Self {
+        self.pool = limits;
+        self
+    }
+
+    /// Which version of HTTP is spoken. Without feature `http2` it is HTTP/1.1.
+    pub fn http2(mut self, http2: Http2) -> Self {
+        self.http2 = http2;
+        self
+    }
+
+    /// What is done with redirects.
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = redirects;
+        self
+    }
+
+    /// Whether content codings are asked for and taken off. Default `true`, for those that are built in.
+    pub fn decode(mut self, decode: bool) -> Self {
+        self.decode = decode;
+        self
+    }
+
+    /// How often a download that breaks off goes on; see [`RequestBuilder::resume`]. Default 0.
+    pub fn resume(mut self, times: u32) -> Self {
+        self.resume = times;
+        self
+    }
+
+    /// Sends every request over this Unix-domain socket, whatever host its URL names.
+    pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Self {
+        self.unix = Some(Arc::from(path.as_ref()));
+        self
+    }
+
+    /// Sends every request over this transport in place of own connections: a recording, a tower service.
+    pub fn transport(mut self, transport: impl HttpTransport) -> Self {
+        self.transport = Some(AnyTransport::new(transport));
+        self
+    }
+
+    /// Adds code around calls; the first one added is the outermost.
+    pub fn intercept_calls(mut self, interceptor: impl Intercept) -> Self {
+        self.call_interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    /// Adds code around attempts; the first one added is the outermost.
+    pub fn intercept_attempts(mut self, interceptor: impl Intercept) -> Self {
+        self.attempt_interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: the first mistake that was made. [`ErrorKind::Unsupported`] for HTTP/2 where it is not
+    /// built in.
+    pub fn build(self) -> Result<Client> {
+        if let Some(mistake) = self.mistake {
+            return Err(mistake);
+        }
+        if self.http2 == Http2::Always && !cfg!(feature = "http2") {
+            return Err(Error::new(ErrorKind::Unsupported, "build client").with_detail("feature http2 is off"));
+        }
+        let mut headers = self.headers;
+        if self.decode
+            && let Some(codings) = decode::accept_encoding()
+        {
+            headers.entry(ACCEPT_ENCODING).or_insert(codings);
+        }
+        let env = self.env.with_policy(self.policy.clone());
+        let settings = Settings { limits: self.pool, http2: self.http2 };
+        let wire = match self.transport {
+            Some(transport) => Wire::Foreign(transport),
+            None => Wire::Pool(Pool::new(&env, settings)),
+        };
+        Ok(Client {
+            scope: self.policy.scope.clone(),
+            session: Arc::new(Session {
+                headers,
+                keyring: self.keyring,
+                #[cfg(feature = "cookies")]
+                cookies: self.cookies,
+            }),
+            inner: Arc::new(Inner {
+                env,
+                policy: self.policy,
+                wire,
+                base: self.base,
+                unix: self.unix,
+                redirects: self.redirects,
+                decode: self.decode,
+                resume: self.resume,
+                secret_headers: self.secret_headers,
+                call_interceptors: self.call_interceptors,
+                attempt_interceptors: self.attempt_interceptors,
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").field("policy", &self.policy).field("pool", &self.pool).finish_non_exhaustive()
+    }
+}

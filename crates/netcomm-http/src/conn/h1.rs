@@ -1,0 +1,269 @@
+//! One HTTP/1.1 connection, moved on by whoever uses it.
+//!
+//! There is no task per connection: the call that waits for a response polls the connection itself, and so does the
+//! body that is being read. That saves a wake-up from task to task for every event, makes dropping a future close what
+//! it was using, and leaves an idle connection costing nothing but its socket.
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
+use hyper_util::rt::TokioIo;
+use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Phase, Result};
+
+use super::{Bounds, Failed, Meta, Upload, WireBody, fault, head};
+use crate::alarm::Alarm;
+use crate::pool::Lease;
+
+/// The least read buffer that the engine allows.
+const LEAST_BUFFER_BYTES: usize = 8 * 1024;
+/// The number of header fields for which the engine needs no allocation.
+const CHEAP_HEADERS: usize = 100;
+/// A body up to this size that came with the head is handed over whole, and its connection goes back at once.
+const WHOLE_BYTES: u64 = 32 * 1024;
+
+/// One HTTP/1.1 connection.
+pub(crate) struct H1 {
+    send: SendRequest<Upload>,
+    connection: Pin<Box<Connection<TokioIo<Io>, Upload>>>,
+    finished: bool,
+    meta: Arc<Meta>,
+    alarm: Alarm,
+    interim: Arc<AtomicUsize>,
+    used: bool,
+    /// What the peer said of how long it keeps the connection idle.
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+impl H1 {
+    pub(super) async fn open(io: Io, meta: Meta, limits: &Limits, clock: &Arc<dyn Clock>) -> Result<Self> {
+        let mut builder = Builder::new();
+        builder
+            .max_header_size(limits.header_bytes.max(LEAST_BUFFER_BYTES))
+            .max_buf_size(limits.header_bytes.max(LEAST_BUFFER_BYTES) + LEAST_BUFFER_BYTES);
+        if limits.headers != CHEAP_HEADERS {
+            builder.max_headers(limits.headers);
+        }
+        let (send, connection) = builder.handshake(TokioIo::new(io)).await.map_err(|error| {
+            Error::new(ErrorKind::Closed, "open connection").with_source(error).with_unsent()
+        })?;
+        Ok(Self {
+            send,
+            connection: Box::pin(connection),
+            finished: false,
+            meta: Arc::new(meta),
+            alarm: Alarm::new(Arc::clone(clock)),
+            interim: Arc::default(),
+            used: false,
+            keep_alive: None,
+        })
+    }
+
+    pub(crate) fn meta(&self) -> &Arc<Meta> {
+        &self.meta
+    }
+
+    pub(crate) fn alarm(&mut self) -> &mut Alarm {
+        &mut self.alarm
+    }
+
+    /// Whether it has carried a request.
+    pub(crate) fn was_used(&self) -> bool {
+        self.used
+    }
+
+    /// Whether the connection can carry a request now, as far as this side knows: reads what has come meanwhile. A
+    /// byte that nobody asked for ends it.
+    pub(crate) fn is_usable(&mut self) -> bool {
+        self.advance(&mut Context::from_waker(Waker::noop()));
+        !self.finished && self.send.is_ready()
+    }
+
+    fn advance(&mut self, cx: &mut Context<'_>) {
+        if !self.finished && self.connection.as_mut().poll(cx).is_ready() {
+            self.finished = true;
+        }
+    }
+}
+
+impl fmt::Debug for H1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("H1").field("meta", &self.meta).field("finished", &self.finished).finish_non_exhaustive()
+    }
+}
+
+pub(super) async fn send(
+    mut lease: Lease,
+    mut request: Request<Upload>,
+    bounds: &Bounds<'_>,
+) -> Result<Response<WireBody>, Failed> {
+    lease.soil();
+    let h1 = lease.h1_mut();
+    h1.used = true;
+    h1.interim.store(0, Ordering::Relaxed);
+    let interim = Arc::clone(&h1.interim);
+    hyper::ext::on_informational(&mut request, move |_| {
+        interim.fetch_add(1, Ordering::Relaxed);
+    });
+    let mut reply = pin!(h1.send.try_send_request(request));
+    let outcome = poll_fn(|cx| {
+        h1.advance(cx);
+        if h1.interim.load(Ordering::Relaxed) > bounds.limits.interim {
+            return Poll::Ready(Err(Error::new(ErrorKind::TooLarge, "read response")
+                .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim))));
+        }
+        if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
+            return Poll::Ready(Ok(reply));
+        }
+        let (deadline, sending) = bounds.header_deadline();
+        if h1.alarm.poll(deadline, cx).is_ready() {
+            // The body may have moved since the deadline was computed: only a fresh look counts.
+            if bounds.header_deadline().0 <= h1.alarm.now() {
+                return Poll::Ready(Err(header_timeout(bounds, sending)));
+            }
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await?;
+    let response = match outcome {
+        Ok(response) => response,
+        Err(mut failed) => {
+            let request = failed.take_message().map(Box::new);
+            let error = failed.into_error();
+            if let Some(own) = bounds.watch.as_ref().and_then(super::Watch::take_error) {
+                return Err(own.into());
+            }
+            let before_response = error.is_incomplete_message() || request.is_some() || is_io(&error);
+            let error = fault::exchange(error, bounds.limits);
+            let error = if request.is_some() { error.with_unsent() } else { error };
+            return Err(Failed { error, request, before_response });
+        }
+    };
+    let (parts, incoming) = response.into_parts();
+    let reusable = head::check(parts.version, parts.status, &parts.headers, bounds.limits)?;
+    lease.h1_mut().keep_alive = keep_alive(&parts.headers);
+    let body = begin_body(incoming, lease, reusable)?;
+    Ok(Response::from_parts(parts, body))
+}
+
+pub(super) fn header_timeout(bounds: &Bounds<'_>, sending: bool) -> Error {
+    let (phase, what) = if sending { (Phase::Send, "the request stood still") } else { (Phase::Wait, "no response head") };
+    Error::timeout("exchange", phase).with_detail(format!("{what} for {:?} (timeout header)", bounds.timeouts.header))
+}
+
+fn is_io(error: &hyper::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+}
+
+/// `timeout` of a `Keep-Alive` field (RFC 2068 §19.7.1.1; in use though never standardised since).
+fn keep_alive(headers: &http::HeaderMap) -> Option<Duration> {
+    let value = headers.get("keep-alive")?.to_str().ok()?;
+    let seconds = value.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse().ok())?
+    })?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Takes what has come of the body already. If that is all of it, the connection is free at once.
+///
+/// Wakes nobody: whoever reads the rest polls first, and is registered then.
+fn begin_body(mut incoming: Incoming, lease: Lease, reusable: bool) -> Result<WireBody> {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut lease = if reusable { Some(lease) } else { Some(lease.for_the_last_time()) };
+    if incoming.is_end_stream() {
+        release(&mut lease, cx);
+        return Ok(WireBody::Whole(Bytes::new()));
+    }
+    if incoming.size_hint().upper().is_none_or(|upper| upper > WHOLE_BYTES) {
+        return Ok(WireBody::H1 { first: None, incoming, lease });
+    }
+    let first = match poll_body(&mut incoming, &mut lease, cx) {
+        Poll::Ready(Some(frame)) => match frame?.into_data() {
+            Ok(data) => data,
+            Err(_trailers) => Bytes::new(),
+        },
+        Poll::Ready(None) => return Ok(WireBody::Whole(Bytes::new())),
+        Poll::Pending => return Ok(WireBody::H1 { first: None, incoming, lease }),
+    };
+    if incoming.is_end_stream() {
+        return Ok(WireBody::Whole(first));
+    }
+    Ok(WireBody::H1 { first: Some(first), incoming, lease })
+}
+
+/// Gives the connection back, if it has come to the end of the exchange in good order.
+fn release(lease: &mut Option<Lease>, cx: &mut Context<'_>) {
+    if let Some(mut lease) = lease.take() {
+        let h1 = lease.h1_mut();
+        if !h1.send.is_ready() {
+            h1.advance(cx);
+        }
+        if !h1.finished && h1.send.is_ready() {
+            lease.clean();
+        }
+    }
+}
+
+pub(super) fn poll_body(
+    incoming: &mut Incoming,
+    lease: &mut Option<Lease>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>>>> {
+    let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
+    if frame.is_pending()
+        && let Some(lease) = lease
+    {
+        lease.h1_mut().advance(cx);
+        frame = Pin::new(&mut *incoming).poll_frame(cx);
+    }
+    match frame {
+        Poll::Ready(Some(Ok(frame))) => {
+            if incoming.is_end_stream() {
+                release(lease, cx);
+            }
+            Poll::Ready(Some(Ok(frame)))
+        }
+        Poll::Ready(Some(Err(error))) => {
+            *lease = None;
+            Poll::Ready(Some(Err(fault::body(error))))
+        }
+        Poll::Ready(None) => {
+            release(lease, cx);
+            Poll::Ready(None)
+        }
+        Poll::Pending => Poll::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn keep_alive_timeouts() {
+        for (value, expected) in [
+            ("timeout=5", Some(5)),
+            ("max=100, Timeout = 7", Some(7)),
+            ("timeout=x", None),
+            ("max=3", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("keep-alive", value.parse().expect(value));
+            assert_eq!(keep_alive(&headers), expected.map(Duration::from_secs), "{value}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The body of a request on its way out.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use netcomm_core::{Body, Clock, Error, ErrorKind, Result};
+
+use crate::progress::OnProgress;
+
+/// Bodies in memory up to this size count as sent with the head; larger ones go in pieces of it.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// What the wire engine sends: the caller's body, watched.
+pub(crate) struct Upload {
+    body: Body,
+    rest: Bytes,
+    watch: Option<Watch>,
+    total: Option<u64>,
+    progress: Option<OnProgress>,
+    max_bytes: Option<u64>,
+}
+
+/// What is known from outside of a body on its way.
+#[derive(Clone)]
+pub(crate) struct Watch(Arc<State>);
+
+struct State {
+    clock: Arc<dyn Clock>,
+    epoch: Instant,
+    /// Nanoseconds from `epoch` to the last sign of progress.
+    last: AtomicU64,
+    sent: AtomicU64,
+    done: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl Upload {
+    /// Wraps a body; bodies that take no time to send need no watch.
+    pub(crate) fn new(
+        body: Body,
+        progress: Option<OnProgress>,
+        max_bytes: Option<u64>,
+        clock: &Arc<dyn Clock>,
+    ) -> (Self, Option<Watch>) {
+        let small = body.as_bytes().is_some_and(|bytes| bytes.len() <= PIECE_BYTES);
+        let total = body.len();
+        let watch = (!small || (progress.is_some() && total != Some(0)) || max_bytes.is_some()).then(|| {
+            Watch(Arc::new(State {
+                clock: Arc::clone(clock),
+                epoch: clock.now(),
+                last: AtomicU64::new(0),
+                sent: AtomicU64::new(0),
+                done: AtomicBool::new(body.is_empty()),
+                error: Mutex::new(None),
+            }))
+        });
+        (Self { body, rest: Bytes::new(), watch: watch.clone(), total, progress, max_bytes }, watch)
+    }
+
+    /// The caller's body again, if none of it has been taken.
+    pub(crate) fn into_untouched(self) -> Option<Body> {
+        let touched = self.watch.as_ref().is_some_and(|watch| watch.0.sent.load(Ordering::Acquire) > 0);
+        (!touched).then_some(self.body)
+    }
+
+    fn fail(watch: &Watch, error: Error) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let stub = Error::new(ErrorKind::User, "send body");
+        *watch.0.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        Poll::Ready(Some(Err(stub)))
+    }
+}
+
+impl HttpBody for Upload {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        let Some(watch) = &this.watch else { return Pin::new(&mut this.body).poll_frame(cx) };
+        watch.touch();
+        if this.rest.is_empty() {
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                None => {
+                    watch.0.done.store(true, Ordering::Release);
+                    return Poll::Ready(None);
+                }
+                Some(Err(error)) => return Self::fail(watch, error),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+            }
+        }
+        let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
+        let sent = watch.0.sent.fetch_add(piece.len() as u64, Ordering::AcqRel) + piece.len() as u64;
+        if let Some(max) = this.max_bytes.filter(|max| sent > *max) {
+            let error = Error::new(ErrorKind::TooLarge, "send body")
+                .with_detail(format!("more than the {max} bytes that the scope allows (limit max_request_bytes)"));
+            return Self::fail(watch, error);
+        }
+        if let Some(progress) = &this.progress {
+            progress.report(sent, this.total);
+        }
+        if this.rest.is_empty() && this.body.is_end_stream() {
+            watch.0.done.store(true, Ordering::Release);
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.body.size_hint().exact() {
+            Some(left) => SizeHint::with_exact(left + self.rest.len() as u64),
+            None => self.body.size_hint(),
+        }
+    }
+}
+
+impl Watch {
+    fn touch(&self) {
+        let since = self.0.clock.now().saturating_duration_since(self.0.epoch);
+        self.0.last.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// When the body last moved.
+    pub(crate) fn last_progress(&self) -> Instant {
+        self.0.epoch + std::time::Duration::from_nanos(self.0.last.load(Ordering::Acquire))
+    }
+
+    /// Whether the last byte was taken.
+    pub(crate) fn is_done(&self) -> bool {
+        self.0.done.load(Ordering::Acquire)
+    }
+
+    /// Why the body failed, if it was the body that failed.
+    pub(crate) fn take_error(&self) -> Option<Error> {
+        self.0.error.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

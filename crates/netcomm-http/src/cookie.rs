@@ -1,0 +1,1545 @@
+//! Cookies: which are kept, and which are sent where (RFC 6265, with what its successor RFC 6265bis tightens).
+//!
+//! Parsing and matching are pure and take the time as an argument; the jar is a bounded map behind a lock. The only room
+//! that names the public-suffix list. Left out on purpose: `SameSite` and `HttpOnly`, which protect against pages and
+//! scripts, and cookies without a name, which RFC 6265 §5.2 refuses.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderValue, Uri};
+use netcomm_core::{Error, ErrorKind, Host, Result};
+use serde::{Deserialize, Serialize};
+
+/// Keeps the cookies that servers set and gives them back to the servers they are meant for.
+///
+/// Cheap to clone; clones share the cookies. Holds at most 3000 cookies, 180 for one site (a registrable domain, such as
+/// `example.com` with all that lies under it), each of at most 4096 bytes plus domain and path; that is 18 MiB at the
+/// very worst. Past that the cookies used least recently go, in a site first those not marked `Secure`. `Debug` shows
+/// counts only.
+///
+/// Refused are cookies for a public suffix (`Domain=co.uk`) or for another site, those whose name begins with `__Host-`
+/// or `__Secure-` (in any case) but which do not keep the promise, `Secure` ones that come over a clear connection, ones
+/// that would hide a `Secure` cookie from there, and ones that are too large. No cookie lives longer than 400 days.
+///
+/// Secure cookies go over `https` and `wss` only, also to the own machine.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use http::{HeaderValue, Uri};
+/// use netcomm_http::CookieJar;
+///
+/// let jar = CookieJar::new();
+/// let uri = Uri::from_static("https://shop.example/cart/");
+/// let set = HeaderValue::from_static("basket=7; Path=/cart; Secure");
+/// jar.store(&uri, [&set], SystemTime::now(), |reason| panic!("refused: {reason}"));
+/// let header = jar.cookie_header(&uri, SystemTime::now());
+/// assert_eq!(header.expect("one matches"), "basket=7");
+/// ```
+#[derive(Clone)]
+pub struct CookieJar {
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl CookieJar {
+    /// An empty jar.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limits(PER_SITE, TOTAL)
+    }
+
+    /// An empty jar for at most `per_site` cookies of one registrable domain (default 180) and `total` cookies of all
+    /// together (default 3000). RFC 6265 §6.1 asks for at least 50 and 3000; 0 keeps none.
+    #[must_use]
+    pub fn with_limits(per_site: usize, total: usize) -> Self {
+        let inner = Inner {
+            sites: HashMap::new(),
+            per_site,
+            total,
+            uses: 0,
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+        }
+    }
+
+    /// The value of `Cookie` for a request to this URI at this time; marked as sensitive. `None` if no cookie matches.
+    ///
+    /// Cookies with longer paths come first, and older ones before younger (RFC 6265 §5.4).
+    #[must_use]
+    pub fn cookie_header(&self, uri: &Uri, now: SystemTime) -> Option<HeaderValue> {
+        let place = Place::of(uri)?;
+        let value = self.lock().header(&place, now);
+        if value.is_empty() {
+            return None;
+        }
+        let mut value = HeaderValue::from_maybe_shared(Bytes::from(value)).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// Takes the `Set-Cookie` fields of a response that came from this URI at this time. For each cookie that is not
+    /// kept `refused` is told why, in a few words; it is never called under the jar's lock.
+    ///
+    /// A cookie that has expired already removes the one it names.
+    pub fn store<'a>(
+        &self,
+        uri: &Uri,
+        set_cookie: impl IntoIterator<Item = &'a HeaderValue>,
+        now: SystemTime,
+        mut refused: impl FnMut(&'static str),
+    ) {
+        let mut place = None;
+        for field in set_cookie {
+            // Most responses set no cookie; what they came from matters only if one does.
+            let place = place.get_or_insert_with(|| Place::of(uri));
+            let outcome = match place {
+                None => Err("no host"),
+                Some(place) => SetCookie::parse(field.as_bytes())
+                    .and_then(|set| set.accept(place, now))
+                    .and_then(|(cookie, site)| self.lock().keep(cookie, site, place, now)),
+            };
+            if let Err(reason) = outcome {
+                refused(reason);
+            }
+        }
+    }
+
+    /// Removes all cookies.
+    pub fn clear(&self) {
+        self.lock().sites.clear();
+    }
+
+    /// How many cookies are held. Expired ones count until something looks at their site.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no cookie is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Domain, path and name of each cookie, sorted; not the values.
+    #[must_use]
+    pub fn entries(&self) -> Vec<(String, String, String)> {
+        let entry = |cookie: &Cookie| {
+            (
+                cookie.domain.clone(),
+                cookie.path.clone(),
+                cookie.name.clone(),
+            )
+        };
+        let mut entries: Vec<_> = self.lock().sites.values().flatten().map(entry).collect();
+        entries.sort_unstable();
+        entries
+    }
+
+    /// The cookies that outlive the session, as JSON for [`extend_json`](Self::extend_json). It holds their values in
+    /// clear: store it as one stores a password.
+    ///
+    /// # Panics
+    ///
+    /// Never: what a cookie is made of can always be written.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        self.export(|cookie| cookie.expires.is_some())
+    }
+
+    /// As [`to_json`](Self::to_json), with the cookies that were meant to end with the session.
+    ///
+    /// # Panics
+    ///
+    /// Never: what a cookie is made of can always be written.
+    #[must_use]
+    pub fn to_json_with_session(&self) -> String {
+        self.export(|_| true)
+    }
+
+    /// A jar with the usual limits that holds the cookies of a text written by [`to_json`](Self::to_json).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if it is no such text.
+    pub fn from_json(json: &str) -> Result<Self> {
+        let jar = Self::new();
+        jar.extend_json(json)?;
+        Ok(jar)
+    }
+
+    /// Adds the cookies of a text written by [`to_json`](Self::to_json). The text is not trusted: a cookie that no
+    /// server could have set is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Decode`] if it is no such text; the jar stays as it was.
+    pub fn extend_json(&self, json: &str) -> Result<()> {
+        // The error itself may quote what it found, which may be a value; only its place goes on.
+        let saved: Saved = serde_json::from_str(json).map_err(|error| {
+            Error::new(ErrorKind::Decode, "read cookies").with_detail(format!(
+                "line {} column {}",
+                error.line(),
+                error.column()
+            ))
+        })?;
+        let mut inner = self.lock();
+        for cookie in saved.cookies {
+            if let Some((cookie, site)) = Cookie::load(cookie) {
+                inner.insert(cookie, site);
+                // No time is known here that could tell which have expired.
+                inner.shrink(SystemTime::UNIX_EPOCH);
+            }
+        }
+        Ok(())
+    }
+
+    fn export(&self, wanted: impl Fn(&Cookie) -> bool) -> String {
+        let inner = self.lock();
+        let mut cookies: Vec<_> = inner
+            .sites
+            .values()
+            .flatten()
+            .filter(|cookie| wanted(cookie))
+            .collect();
+        cookies.sort_unstable_by_key(|cookie| cookie.created);
+        let cookies = cookies.into_iter().map(Cookie::save).collect();
+        serde_json::to_string(&Saved { cookies })
+            .expect("text, numbers and lists can be written as JSON")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // No step under the lock leaves the map half changed.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for CookieJar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for CookieJar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.lock();
+        f.debug_struct("CookieJar")
+            .field("sites", &inner.sites.len())
+            .field("cookies", &inner.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Cookies of one site; RFC 6265bis §5.7 leaves the number to the client, browsers take this one.
+const PER_SITE: usize = 180;
+/// RFC 6265 §6.1.
+const TOTAL: usize = 3000;
+/// RFC 6265bis §5.6: bytes of name and value together.
+const MAX_PAIR_BYTES: usize = 4096;
+/// RFC 6265bis §5.6: bytes of an attribute's value; longer attributes are passed over.
+const MAX_ATTRIBUTE_BYTES: usize = 1024;
+/// RFC 6265bis §5.5: the longest life of a cookie.
+const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+
+/// The part of a URI that decides about cookies.
+struct Place<'a> {
+    /// In canonical form.
+    host: String,
+    is_name: bool,
+    path: &'a str,
+    secure: bool,
+}
+
+impl<'a> Place<'a> {
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let host = Host::parse(uri.host()?).ok()?;
+        Some(Self {
+            is_name: host.ip().is_none(),
+            host: host.to_string(),
+            path: if uri.path().starts_with('/') {
+                uri.path()
+            } else {
+                "/"
+            },
+            secure: matches!(uri.scheme_str(), Some("https" | "wss")),
+        })
+    }
+
+    /// RFC 6265 §5.1.3, of canonical texts.
+    fn domain_matches(&self, domain: &str) -> bool {
+        self.host == domain || (self.is_name && is_below(&self.host, domain))
+    }
+
+    /// RFC 6265 §5.1.4: the directory of the path, without the slash at its end.
+    fn default_path(&self) -> &str {
+        match self.path.rfind('/') {
+            None | Some(0) => "/",
+            Some(at) => &self.path[..at],
+        }
+    }
+}
+
+fn is_below(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain)
+        .is_some_and(|above| above.ends_with('.'))
+}
+
+/// RFC 6265 §5.1.4.
+fn path_matches(path: &str, cookie_path: &str) -> bool {
+    path.strip_prefix(cookie_path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || cookie_path.ends_with('/'))
+}
+
+/// Whether names under this one belong to different people, as those under `co.uk` do. A name that the list does not
+/// know is one if it is a single label.
+fn is_public_suffix(domain: &str) -> bool {
+    psl::suffix_str(domain) == Some(domain)
+}
+
+/// What shares one budget of cookies: the registrable domain, or the host where there is none.
+fn site_of(host: &str, is_name: bool) -> &str {
+    if is_name {
+        psl::domain_str(host).unwrap_or(host)
+    } else {
+        host
+    }
+}
+
+/// A `Set-Cookie` field as it stands, before anything is known about where it came from.
+struct SetCookie<'a> {
+    name: &'a str,
+    value: &'a [u8],
+    domain: Option<&'a [u8]>,
+    path: Option<&'a [u8]>,
+    secure: bool,
+    expires: Option<SystemTime>,
+    max_age: Option<Duration>,
+}
+
+impl<'a> SetCookie<'a> {
+    /// RFC 6265bis §5.6.
+    fn parse(field: &'a [u8]) -> Result<Self, &'static str> {
+        if field
+            .iter()
+            .any(|&byte| byte.is_ascii_control() && byte != b'\t')
+        {
+            return Err("control character");
+        }
+        let mut pieces = field.split(|&byte| byte == b';');
+        let (name, value) = pieces
+            .next()
+            .and_then(|pair| split_pair(pair))
+            .ok_or("no name")?;
+        if name.is_empty() {
+            return Err("no name");
+        }
+        if name.len() + value.len() > MAX_PAIR_BYTES {
+            return Err("too large");
+        }
+        // Names are compared and listed as text; no server is known to use others.
+        let name = std::str::from_utf8(name).map_err(|_| "name is not utf-8")?;
+        let mut set = Self {
+            name,
+            value,
+            domain: None,
+            path: None,
+            secure: false,
+            expires: None,
+            max_age: None,
+        };
+        for piece in pieces {
+            let (attribute, value) = split_pair(piece).unwrap_or_else(|| (piece.trim_ascii(), b""));
+            if value.len() > MAX_ATTRIBUTE_BYTES {
+                continue;
+            }
+            // Of an attribute that comes twice the last one counts (§5.7), but not one without a meaning.
+            let is = |name: &str| attribute.eq_ignore_ascii_case(name.as_bytes());
+            if is("expires") {
+                set.expires = parse_date(value).or(set.expires);
+            } else if is("max-age") {
+                set.max_age = parse_max_age(value).or(set.max_age);
+            } else if is("domain") {
+                let domain = value.strip_prefix(b".").unwrap_or(value);
+                set.domain = (!domain.is_empty()).then_some(domain);
+            } else if is("path") {
+                set.path = value.starts_with(b"/").then_some(value);
+            } else if is("secure") {
+                set.secure = true;
+            }
+        }
+        Ok(set)
+    }
+
+    /// RFC 6265bis §5.7, as far as it needs no other cookie: the cookie, and the site it belongs to.
+    fn accept(&self, place: &Place<'_>, now: SystemTime) -> Result<(Cookie, String), &'static str> {
+        let domain = match self.domain {
+            None => None,
+            Some(domain) => {
+                let domain = canonical_domain(domain).ok_or("malformed domain")?;
+                if !place.domain_matches(&domain) {
+                    return Err("domain mismatch");
+                }
+                if domain == place.host && (!place.is_name || is_public_suffix(&domain)) {
+                    // The owner of a public suffix may have cookies, but for that host alone.
+                    None
+                } else if is_public_suffix(&domain) {
+                    return Err("public suffix");
+                } else {
+                    Some(domain)
+                }
+            }
+        };
+        if self.secure && !place.secure {
+            return Err("secure cookie over a clear connection");
+        }
+        let path = match self.path {
+            Some(path) => std::str::from_utf8(path).map_err(|_| "path is not utf-8")?,
+            None => place.default_path(),
+        };
+        if path.len() > MAX_ATTRIBUTE_BYTES {
+            return Err("path too long");
+        }
+        let host_only = domain.is_none();
+        if has_prefix(self.name, "__Secure-") && !self.secure {
+            return Err("__Secure- without Secure");
+        }
+        // §5.7 wants `Path=/` written out.
+        if has_prefix(self.name, "__Host-")
+            && !(self.secure && host_only && self.path == Some(b"/"))
+        {
+            return Err("__Host- without Secure and Path=/, or with Domain");
+        }
+        // `Max-Age` wins (RFC 6265 §4.1.2.2).
+        let expires = match self.max_age {
+            Some(Duration::ZERO) => Some(SystemTime::UNIX_EPOCH),
+            Some(age) => now.checked_add(age.min(MAX_AGE)),
+            None => self
+                .expires
+                .map(|at| now.checked_add(MAX_AGE).map_or(at, |latest| at.min(latest))),
+        };
+        let cookie = Cookie {
+            name: self.name.to_owned(),
+            value: Bytes::copy_from_slice(self.value),
+            domain: domain.unwrap_or_else(|| place.host.clone()),
+            host_only,
+            path: path.to_owned(),
+            secure: self.secure,
+            expires,
+            created: 0,
+            used: 0,
+        };
+        Ok((cookie, site_of(&place.host, place.is_name).to_owned()))
+    }
+}
+
+/// Both sides of the first `=`, without space around them.
+fn split_pair(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&byte| byte == b'=')?;
+    Some((text[..at].trim_ascii(), text[at + 1..].trim_ascii()))
+}
+
+fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.as_bytes()
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+/// The value of `Domain` as [`Host`] writes it. A dot at its end is not taken away: it would name another host.
+fn canonical_domain(domain: &[u8]) -> Option<String> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(byte);
+    let domain = std::str::from_utf8(domain)
+        .ok()
+        .filter(|text| text.as_bytes().iter().all(plain))?;
+    if domain.ends_with('.') {
+        return None;
+    }
+    Some(Host::parse(&domain.to_ascii_lowercase()).ok()?.to_string())
+}
+
+/// RFC 6265 §5.2.2: seconds; zero and less mean "now".
+fn parse_max_age(value: &[u8]) -> Option<Duration> {
+    let (negative, digits) = match value.strip_prefix(b"-") {
+        Some(digits) => (true, digits),
+        None => (false, value),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // More digits than fit mean longer than any cookie lives.
+    let seconds = digits.iter().fold(0_u64, |sum, digit| {
+        sum.saturating_mul(10)
+            .saturating_add(u64::from(digit - b'0'))
+    });
+    Some(if negative {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(seconds)
+    })
+}
+
+/// RFC 6265 §5.1.1: finds a time, a day, a month and a year in any order, in whatever servers write. A time before 1970
+/// is returned as its beginning.
+fn parse_date(value: &[u8]) -> Option<SystemTime> {
+    let (mut time, mut day, mut month, mut year) = (None, None, None, None);
+    let is_delimiter =
+        |byte: &u8| matches!(byte, 0x09 | 0x20..=0x2f | 0x3b..=0x40 | 0x5b..=0x60 | 0x7b..=0x7e);
+    for token in value.split(is_delimiter).filter(|token| !token.is_empty()) {
+        if time.is_none()
+            && let Some(found) = parse_time(token)
+        {
+            time = Some(found);
+        } else if day.is_none()
+            && let Some((found, _)) = number(token, 1, 2)
+        {
+            day = Some(found);
+        } else if month.is_none()
+            && let Some(found) = parse_month(token)
+        {
+            month = Some(found);
+        } else if year.is_none()
+            && let Some((found, _)) = number(token, 2, 4)
+        {
+            year = Some(found);
+        }
+    }
+    let ((hours, minutes, seconds), day, month) = (time?, day?, month?);
+    let year = match year? {
+        year @ 0..=69 => year + 2000,
+        year @ 70..=99 => year + 1900,
+        year => year,
+    };
+    let valid = year >= 1601
+        && (1..=days_in_month(year, month)).contains(&day)
+        && hours < 24
+        && minutes < 60
+        && seconds < 60;
+    let seconds = i64::from((hours * 60 + minutes) * 60 + seconds);
+    let since_epoch = days_since_epoch(year, month, day) * 86_400 + seconds;
+    let since_epoch = Duration::from_secs(since_epoch.try_into().unwrap_or(0));
+    SystemTime::UNIX_EPOCH
+        .checked_add(since_epoch)
+        .filter(|_| valid)
+}
+
+/// The number at the start of a token, of `least` to `most` digits and no more, and what follows it.
+fn number(token: &[u8], least: usize, most: usize) -> Option<(u32, &[u8])> {
+    let count = token
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    let (digits, rest) = token.split_at(count);
+    (least..=most).contains(&count).then(|| {
+        (
+            digits
+                .iter()
+                .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')),
+            rest,
+        )
+    })
+}
+
+/// The numbers of `hh:mm:ss`, whatever they are.
+fn parse_time(token: &[u8]) -> Option<(u32, u32, u32)> {
+    let (hours, rest) = number(token, 1, 2)?;
+    let (minutes, rest) = number(rest.strip_prefix(b":")?, 1, 2)?;
+    let (seconds, _) = number(rest.strip_prefix(b":")?, 1, 2)?;
+    Some((hours, minutes, seconds))
+}
+
+/// 1 for January.
+fn parse_month(token: &[u8]) -> Option<u32> {
+    const MONTHS: &[u8] = b"janfebmaraprmayjunjulaugsepoctnovdec";
+    let start = token.get(..3)?;
+    (1..)
+        .zip(MONTHS.chunks(3))
+        .find(|(_, name)| name.eq_ignore_ascii_case(start))
+        .map(|(month, _)| month)
+}
+
+fn days_in_month(year: u32, month: u32) -> u32 {
+    match month {
+        2 if year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400)) => {
+            29
+        }
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 in the Gregorian calendar. Years are taken to begin in March, so that the leap day is the last.
+fn days_since_epoch(year: u32, month: u32, day: u32) -> i64 {
+    let (year, month) = if month < 3 {
+        (year - 1, month + 9)
+    } else {
+        (year, month - 3)
+    };
+    let days_before_month = (153 * month + 2) / 5;
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + days_before_month + day;
+    // Day 1 of that count is 1 March of the year 0, 719468 days before the epoch.
+    i64::from(days) - 1 - 719_468
+}
+
+/// A cookie that is kept.
+struct Cookie {
+    name: String,
+    value: Bytes,
+    domain: String,
+    host_only: bool,
+    path: String,
+    secure: bool,
+    /// `None`: with the session.
+    expires: Option<SystemTime>,
+    /// The use of the jar in which it was made, and in which it was last sent or set: an order that no step of the
+    /// system's clock can disturb.
+    created: u64,
+    used: u64,
+}
+
+impl Cookie {
+    fn is_expired(&self, now: SystemTime) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
+    /// RFC 6265 §5.4, step 1.
+    fn matches(&self, place: &Place<'_>) -> bool {
+        (place.secure || !self.secure)
+            && (if self.host_only {
+                place.host == self.domain
+            } else {
+                place.domain_matches(&self.domain)
+            })
+            && path_matches(place.path, &self.path)
+    }
+
+    /// Whether this is the cookie that the other one replaces (RFC 6265bis §5.7).
+    fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name
+            && self.path == other.path
+            && self.host_only == other.host_only
+            && self.domain == other.domain
+    }
+
+    /// Whether the other one, from a clear connection, could be taken for this one (RFC 6265bis §5.7).
+    fn is_shadowed_by(&self, other: &Self) -> bool {
+        self.secure
+            && self.name == other.name
+            && (self.domain == other.domain
+                || is_below(&self.domain, &other.domain)
+                || is_below(&other.domain, &self.domain))
+            && path_matches(&other.path, &self.path)
+    }
+
+    fn save(&self) -> SavedCookie {
+        let since_epoch = |at: SystemTime| {
+            at.duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+        };
+        SavedCookie {
+            domain: self.domain.clone(),
+            host_only: self.host_only,
+            path: self.path.clone(),
+            name: self.name.clone(),
+            value: match std::str::from_utf8(&self.value) {
+                Ok(text) => SavedValue::Text(text.to_owned()),
+                Err(_) => SavedValue::Bytes(self.value.to_vec()),
+            },
+            secure: self.secure,
+            expires: self.expires.map(|at| since_epoch(at).as_secs()),
+        }
+    }
+
+    /// The cookie, and the site it belongs to. `None` if it could not have been set by a server.
+    fn load(saved: SavedCookie) -> Option<(Self, String)> {
+        let value = match saved.value {
+            SavedValue::Text(text) => text.into_bytes(),
+            SavedValue::Bytes(bytes) => bytes,
+        };
+        let host = Host::parse(&saved.domain).ok()?;
+        let is_name = host.ip().is_none();
+        let plain = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .all(|&byte| byte != b';' && (!byte.is_ascii_control() || byte == b'\t'))
+        };
+        let valid = host.to_string() == saved.domain
+            && (saved.host_only || (is_name && !is_public_suffix(&saved.domain)))
+            && !saved.name.is_empty()
+            && !saved.name.contains('=')
+            && saved.name.len() + value.len() <= MAX_PAIR_BYTES
+            && saved.path.starts_with('/')
+            && saved.path.len() <= MAX_ATTRIBUTE_BYTES
+            && plain(saved.name.as_bytes())
+            && plain(&value)
+            && plain(saved.path.as_bytes())
+            && (saved.secure
+                || !(has_prefix(&saved.name, "__Secure-") || has_prefix(&saved.name, "__Host-")))
+            && (!has_prefix(&saved.name, "__Host-") || (saved.host_only && saved.path == "/"));
+        let expires = match saved.expires {
+            None => None,
+            Some(seconds) => {
+                Some(SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?)
+            }
+        };
+        valid.then(|| {
+            let site = site_of(&saved.domain, is_name).to_owned();
+            let cookie = Self {
+                name: saved.name,
+                value: value.into(),
+                domain: saved.domain,
+                host_only: saved.host_only,
+                path: saved.path,
+                secure: saved.secure,
+                expires,
+                created: 0,
+                used: 0,
+            };
+            (cookie, site)
+        })
+    }
+}
+
+/// What the lock guards.
+struct Inner {
+    /// By registrable domain: all cookies that can match a host, and all that share a budget.
+    sites: HashMap<String, Vec<Cookie>>,
+    per_site: usize,
+    total: usize,
+    /// Counts the uses of the jar.
+    uses: u64,
+}
+
+impl Inner {
+    fn len(&self) -> usize {
+        self.sites.values().map(Vec::len).sum()
+    }
+
+    fn next_use(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+
+    fn header(&mut self, place: &Place<'_>, now: SystemTime) -> Vec<u8> {
+        let site = site_of(&place.host, place.is_name);
+        let used = self.next_use();
+        let Some(cookies) = self.sites.get_mut(site) else {
+            return Vec::new();
+        };
+        cookies.retain(|cookie| !cookie.is_expired(now));
+        let mut matching: Vec<_> = cookies
+            .iter_mut()
+            .filter(|cookie| cookie.matches(place))
+            .collect();
+        matching
+            .sort_unstable_by_key(|cookie| (std::cmp::Reverse(cookie.path.len()), cookie.created));
+        let mut header = Vec::new();
+        for cookie in matching {
+            cookie.used = used;
+            if !header.is_empty() {
+                header.extend_from_slice(b"; ");
+            }
+            header.extend_from_slice(cookie.name.as_bytes());
+            header.push(b'=');
+            header.extend_from_slice(&cookie.value);
+        }
+        if cookies.is_empty() {
+            self.sites.remove(site);
+        }
+        header
+    }
+
+    fn keep(
+        &mut self,
+        cookie: Cookie,
+        site: String,
+        place: &Place<'_>,
+        now: SystemTime,
+    ) -> Result<(), &'static str> {
+        if let Some(cookies) = self.sites.get_mut(&site) {
+            cookies.retain(|cookie| !cookie.is_expired(now));
+            if !place.secure && cookies.iter().any(|old| old.is_shadowed_by(&cookie)) {
+                return Err("would hide a secure cookie");
+            }
+            if cookie.is_expired(now) {
+                cookies.retain(|old| !old.is_same(&cookie));
+            }
+        }
+        if !cookie.is_expired(now) {
+            self.insert(cookie, site);
+        }
+        self.shrink(now);
+        Ok(())
+    }
+
+    fn insert(&mut self, mut cookie: Cookie, site: String) {
+        let uses = self.next_use();
+        (cookie.created, cookie.used) = (uses, uses);
+        let per_site = self.per_site;
+        let cookies = self.sites.entry(site).or_default();
+        match cookies.iter_mut().find(|old| old.is_same(&cookie)) {
+            Some(old) => {
+                // RFC 6265 §5.3, step 11.3: a cookie keeps its place in the order.
+                cookie.created = old.created;
+                *old = cookie;
+            }
+            None => cookies.push(cookie),
+        }
+        if cookies.len() > per_site
+            && let Some(at) = position_of_least(cookies, |cookie| (cookie.secure, cookie.used))
+        {
+            cookies.swap_remove(at);
+        }
+    }
+
+    /// Keeps the bound on all cookies together: expired ones go first, then those used least recently (RFC 6265 §5.3).
+    /// Sites without cookies are forgotten.
+    fn shrink(&mut self, now: SystemTime) {
+        let mut excess = self.len().saturating_sub(self.total);
+        if excess > 0 {
+            for cookies in self.sites.values_mut() {
+                cookies.retain(|cookie| !cookie.is_expired(now));
+            }
+            excess = self.len().saturating_sub(self.total);
+        }
+        for _ in 0..excess {
+            // Several cookies may have been used at once, but no two were made at once.
+            let oldest = self
+                .sites
+                .values()
+                .flatten()
+                .map(|cookie| (cookie.used, cookie.created))
+                .min();
+            for cookies in self.sites.values_mut() {
+                cookies.retain(|cookie| Some((cookie.used, cookie.created)) != oldest);
+            }
+        }
+        self.sites.retain(|_, cookies| !cookies.is_empty());
+    }
+}
+
+fn position_of_least<K: Ord>(cookies: &[Cookie], key: impl Fn(&Cookie) -> K) -> Option<usize> {
+    cookies
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, cookie)| key(cookie))
+        .map(|(at, _)| at)
+}
+
+/// The form in which cookies are stored.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    cookies: Vec<SavedCookie>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedCookie {
+    domain: String,
+    host_only: bool,
+    path: String,
+    name: String,
+    value: SavedValue,
+    secure: bool,
+    /// Seconds since 1970.
+    expires: Option<u64>,
+}
+
+/// Values are bytes, and nearly always text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum SavedValue {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+    /// 2026-01-01.
+    fn now() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600)
+    }
+
+    fn uri(text: &str) -> Uri {
+        text.parse().expect(text)
+    }
+
+    /// Sets one cookie; why it was refused, if it was.
+    fn set_at(jar: &CookieJar, from: &str, field: &str, now: SystemTime) -> Option<&'static str> {
+        let field = HeaderValue::from_bytes(field.as_bytes()).expect("a header value");
+        let mut refused = None;
+        jar.store(&uri(from), [&field], now, |reason| refused = Some(reason));
+        refused
+    }
+
+    fn set(jar: &CookieJar, from: &str, field: &str) -> Option<&'static str> {
+        set_at(jar, from, field, now())
+    }
+
+    fn sent_at(jar: &CookieJar, to: &str, now: SystemTime) -> String {
+        let header = jar.cookie_header(&uri(to), now);
+        header.map_or_else(String::new, |value| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        })
+    }
+
+    fn sent(jar: &CookieJar, to: &str) -> String {
+        sent_at(jar, to, now())
+    }
+
+    #[test]
+    fn what_is_refused_and_why() {
+        let long = "x".repeat(4096);
+        for (from, field, expected) in [
+            ("https://a.example/", "a=b", None),
+            ("https://a.example/", "", Some("no name")),
+            ("https://a.example/", "a", Some("no name")),
+            ("https://a.example/", "=b", Some("no name")),
+            ("https://a.example/", " =b", Some("no name")),
+            ("https://a.example/", "a=", None),
+            ("https://a.example/", &format!("{}=", &long), None),
+            (
+                "https://a.example/",
+                &format!("a={long}"),
+                Some("too large"),
+            ),
+            ("/relative", "a=b", Some("no host")),
+            // Domain.
+            ("https://www.a.example/", "a=b; Domain=a.example", None),
+            ("https://www.a.example/", "a=b; Domain=.A.Example", None),
+            ("https://www.a.example/", "a=b; Domain=", None),
+            (
+                "https://www.a.example/",
+                "a=b; Domain=b.example; Domain=a.example",
+                None,
+            ),
+            (
+                "https://www.a.example/",
+                "a=b; Domain=b.example",
+                Some("domain mismatch"),
+            ),
+            (
+                "https://www.a.example/",
+                "a=b; Domain=x.www.a.example",
+                Some("domain mismatch"),
+            ),
+            (
+                "https://www.a.example/",
+                "a=b; Domain=ww.a.example",
+                Some("domain mismatch"),
+            ),
+            (
+                "https://bad-a.example/",
+                "a=b; Domain=a.example",
+                Some("domain mismatch"),
+            ),
+            (
+                "https://a.example/",
+                "a=b; Domain=a.example.",
+                Some("malformed domain"),
+            ),
+            (
+                "https://a.example/",
+                "a=b; Domain=a..example",
+                Some("malformed domain"),
+            ),
+            (
+                "https://a.example/",
+                "a=b; Domain=\u{e4}.example",
+                Some("malformed domain"),
+            ),
+            (
+                "https://a.example/",
+                "a=b; Domain=%61.example",
+                Some("malformed domain"),
+            ),
+            // Public suffixes, of registries and of companies, and names that no list knows.
+            (
+                "https://a.example/",
+                "a=b; Domain=example",
+                Some("public suffix"),
+            ),
+            (
+                "https://a.co.uk/",
+                "a=b; Domain=co.uk",
+                Some("public suffix"),
+            ),
+            ("https://a.co.uk/", "a=b; Domain=uk", Some("public suffix")),
+            (
+                "https://me.github.io/",
+                "a=b; Domain=github.io",
+                Some("public suffix"),
+            ),
+            (
+                "https://a.xn--55qx5d.cn/",
+                "a=b; Domain=xn--55qx5d.cn",
+                Some("public suffix"),
+            ),
+            ("https://github.io/", "a=b; Domain=github.io", None),
+            ("https://localhost/", "a=b; Domain=localhost", None),
+            (
+                "https://db.internal/",
+                "a=b; Domain=internal",
+                Some("public suffix"),
+            ),
+            // Addresses.
+            ("https://127.0.0.1/", "a=b; Domain=127.0.0.1", None),
+            ("https://[::1]/", "a=b; Domain=[::1]", None),
+            (
+                "https://127.0.0.1/",
+                "a=b; Domain=0.0.1",
+                Some("domain mismatch"),
+            ),
+            (
+                "https://127.0.0.1/",
+                "a=b; Domain=1",
+                Some("domain mismatch"),
+            ),
+            // Secure.
+            (
+                "http://a.example/",
+                "a=b; Secure",
+                Some("secure cookie over a clear connection"),
+            ),
+            (
+                "http://localhost/",
+                "a=b; secure",
+                Some("secure cookie over a clear connection"),
+            ),
+            ("wss://a.example/", "a=b; Secure", None),
+            // Prefixes.
+            ("https://a.example/", "__Secure-a=b; Secure", None),
+            (
+                "https://a.example/",
+                "__secure-a=b",
+                Some("__Secure- without Secure"),
+            ),
+            ("https://a.example/", "__Host-a=b; Secure; Path=/", None),
+            (
+                "https://a.example/",
+                "__Host-a=b; Secure; Path=/; Domain=",
+                None,
+            ),
+        ] {
+            assert_eq!(
+                set(&CookieJar::new(), from, field),
+                expected,
+                "{from} {field}"
+            );
+        }
+        for field in [
+            "__Host-a=b; Path=/",
+            "__Host-a=b; Secure",
+            "__HOST-a=b; Secure",
+            "__Host-a=b; Secure; Path=/x",
+            "__Host-a=b; Secure; Path=/; Domain=a.example",
+        ] {
+            let refused = set(&CookieJar::new(), "https://a.example/", field);
+            assert!(
+                refused.is_some_and(|reason| reason.starts_with("__Host-")),
+                "{field}"
+            );
+        }
+        let path = format!("https://a.example/{long}/");
+        assert_eq!(set(&CookieJar::new(), &path, "a=b"), Some("path too long"));
+        // A header value cannot hold them; other sources could.
+        for field in [&b"a=\0"[..], b"a=b\r\nx: y", b"a=b; Path=/\x7f"] {
+            assert_eq!(SetCookie::parse(field).err(), Some("control character"));
+        }
+        assert!(SetCookie::parse(b"a=b\tc").is_ok());
+    }
+
+    #[test]
+    fn who_gets_what() {
+        let jar = CookieJar::new();
+        for (from, field) in [
+            ("https://www.a.example/x/y", "host=1"),
+            (
+                "https://www.a.example/x/y",
+                "site=1; Domain=a.example; Path=/",
+            ),
+            ("https://www.a.example/x/y", "secure=1; Secure; Path=/"),
+            ("http://10.0.0.1/", "ip=1"),
+            ("http://[::1]/", "ip=6"),
+        ] {
+            assert_eq!(set(&jar, from, field), None, "{field}");
+        }
+        for (to, expected) in [
+            ("https://www.a.example/x/z", "host=1; site=1; secure=1"),
+            ("https://WWW.A.EXAMPLE./x", "host=1; site=1; secure=1"),
+            ("https://www.a.example:8443/x", "host=1; site=1; secure=1"),
+            ("http://www.a.example/x/", "host=1; site=1"),
+            ("ws://www.a.example/x/", "host=1; site=1"),
+            ("wss://www.a.example/", "site=1; secure=1"),
+            ("http://www.a.example/xy", "site=1"),
+            ("http://www.a.example", "site=1"),
+            ("http://a.example/x", "site=1"),
+            ("http://sub.www.a.example/x", "site=1"),
+            ("http://aa.example/", ""),
+            ("http://example/", ""),
+            ("http://10.0.0.1/x", "ip=1"),
+            ("http://0x0a.1/x", "ip=1"),
+            ("http://110.0.0.1/x", ""),
+            ("http://[0::1]/", "ip=6"),
+            ("/", ""),
+        ] {
+            assert_eq!(sent(&jar, to), expected, "{to}");
+        }
+        let header = jar
+            .cookie_header(&uri("http://a.example/"), now())
+            .expect("one");
+        assert!(header.is_sensitive());
+    }
+
+    #[test]
+    fn paths() {
+        for (from, field, path) in [
+            ("http://a.example", "a=b", "/"),
+            ("http://a.example/", "a=b", "/"),
+            ("http://a.example/x", "a=b", "/"),
+            ("http://a.example/x/", "a=b", "/x"),
+            ("http://a.example/x/y?z=/q/", "a=b", "/x"),
+            ("http://a.example/x/y", "a=b; Path=", "/x"),
+            ("http://a.example/x/y", "a=b; Path=z", "/x"),
+            ("http://a.example/x/y", "a=b; Path=/z; Path=", "/x"),
+            ("http://a.example/x/y", "a=b; path = /other ", "/other"),
+            (
+                "http://a.example/x/y",
+                &format!("a=b; Path=/{}", "z".repeat(1024)),
+                "/x",
+            ),
+        ] {
+            let jar = CookieJar::new();
+            assert_eq!(set(&jar, from, field), None);
+            assert_eq!(jar.entries()[0].1, path, "{from} {field}");
+        }
+        for (request, cookie, expected) in [
+            ("/", "/", true),
+            ("/a", "/", true),
+            ("/a", "/a", true),
+            ("/a/", "/a", true),
+            ("/a/b", "/a", true),
+            ("/a/b", "/a/", true),
+            ("/ab", "/a", false),
+            ("/a", "/a/", false),
+            ("/", "/a", false),
+            ("/A", "/a", false),
+        ] {
+            assert_eq!(
+                path_matches(request, cookie),
+                expected,
+                "{request} {cookie}"
+            );
+        }
+    }
+
+    #[test]
+    fn longer_paths_first_then_older_cookies() {
+        let jar = CookieJar::new();
+        for field in [
+            "a=1; Path=/",
+            "b=1; Path=/x",
+            "c=1; Path=/x/y",
+            "d=1; Path=/x",
+            "e=1; Path=/",
+        ] {
+            assert_eq!(set(&jar, "http://a.example/", field), None);
+        }
+        assert_eq!(
+            sent(&jar, "http://a.example/x/y/z"),
+            "c=1; b=1; d=1; a=1; e=1"
+        );
+        // A new value does not change the place.
+        assert_eq!(set(&jar, "http://a.example/", "b=2; Path=/x"), None);
+        assert_eq!(sent(&jar, "http://a.example/x"), "b=2; d=1; a=1; e=1");
+    }
+
+    #[test]
+    fn lives_end() {
+        for (field, lives, ends) in [
+            ("a=b", Some(4000 * DAY), None),
+            ("a=b; Max-Age=86400", Some(DAY / 2), Some(DAY)),
+            (
+                "a=b; Max-Age=1; Max-Age=x; Max-Age=+1; Max-Age",
+                None,
+                Some(DAY),
+            ),
+            ("a=b; Max-Age=0", None, Some(Duration::ZERO)),
+            ("a=b; Max-Age=-0", None, Some(Duration::ZERO)),
+            (
+                "a=b; Max-Age=-99999999999999999999999",
+                None,
+                Some(Duration::ZERO),
+            ),
+            (
+                "a=b; Max-Age=99999999999999999999999",
+                Some(399 * DAY),
+                Some(400 * DAY),
+            ),
+            (
+                "a=b; Expires=Fri, 02 Jan 2026 00:00:00 GMT",
+                Some(DAY / 2),
+                Some(DAY),
+            ),
+            (
+                "a=b; Expires=Fri, 02 Jan 2026 00:00:00 GMT; Max-Age=172800",
+                Some(DAY),
+                Some(2 * DAY),
+            ),
+            (
+                "a=b; Expires=Fri, 31-Dec-9999 23:59:59 GMT",
+                Some(399 * DAY),
+                Some(400 * DAY),
+            ),
+            (
+                "a=b; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+                None,
+                Some(Duration::ZERO),
+            ),
+            (
+                "a=b; Expires=Sat, 01 Jan 1600 00:00:00 GMT",
+                Some(4000 * DAY),
+                None,
+            ),
+            ("a=b; Expires=soon", Some(4000 * DAY), None),
+        ] {
+            let jar = CookieJar::new();
+            assert_eq!(set(&jar, "http://a.example/", field), None);
+            if let Some(lives) = lives {
+                assert_eq!(
+                    sent_at(&jar, "http://a.example/", now() + lives),
+                    "a=b",
+                    "{field}"
+                );
+            }
+            if let Some(ends) = ends {
+                assert_eq!(
+                    sent_at(&jar, "http://a.example/", now() + ends),
+                    "",
+                    "{field}"
+                );
+                assert!(jar.is_empty(), "{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_expired_cookie_removes_only_its_like() {
+        let jar = CookieJar::new();
+        for field in ["a=1", "a=2; Path=/x", "a=3; Domain=a.example", "b=4"] {
+            assert_eq!(set(&jar, "http://a.example/", field), None);
+        }
+        assert_eq!(set(&jar, "http://a.example/", "a=; Max-Age=0"), None);
+        assert_eq!(sent(&jar, "http://a.example/x"), "a=2; a=3; b=4");
+        assert_eq!(set(&jar, "http://a.example/", "nobody=; Max-Age=0"), None);
+        assert_eq!(jar.len(), 3);
+    }
+
+    #[test]
+    fn a_clear_connection_cannot_touch_secure_cookies() {
+        let jar = CookieJar::new();
+        assert_eq!(
+            set(&jar, "https://www.a.example/", "id=1; Secure; Path=/login"),
+            None
+        );
+        let hides = Some("would hide a secure cookie");
+        for (from, field, expected) in [
+            ("http://www.a.example/", "id=2; Path=/login", hides),
+            (
+                "http://www.a.example/",
+                "id=2; Path=/login/en; Domain=a.example",
+                hides,
+            ),
+            (
+                "http://www.a.example/",
+                "id=; Path=/login; Max-Age=0",
+                hides,
+            ),
+            ("http://x.www.a.example/", "id=2; Path=/login", hides),
+            ("http://a.example/", "id=2; Path=/login", hides),
+            ("http://www.a.example/", "id=2; Path=/", None),
+            ("http://b.a.example/", "id=2; Path=/login", None),
+            ("http://www.a.example/", "other=2; Path=/login", None),
+        ] {
+            assert_eq!(set(&jar, from, field), expected, "{from} {field}");
+        }
+        assert_eq!(
+            sent(&jar, "https://www.a.example/login"),
+            "id=1; other=2; id=2"
+        );
+        assert_eq!(
+            set(&jar, "https://www.a.example/", "id=3; Path=/login"),
+            None
+        );
+        assert_eq!(
+            sent(&jar, "http://www.a.example/login"),
+            "id=3; other=2; id=2"
+        );
+    }
+
+    #[test]
+    fn five_thousand_cookies() {
+        let jar = CookieJar::new();
+        for n in 0..5000 {
+            let from = format!("http://h{}.a.example/", n % 100);
+            assert_eq!(set(&jar, &from, &format!("c{n}=x; Domain=a.example")), None);
+        }
+        assert_eq!(jar.len(), PER_SITE);
+        assert_eq!(
+            sent(&jar, "http://a.example/").split("; ").next(),
+            Some("c4820=x")
+        );
+        for n in 0..5000 {
+            assert_eq!(set(&jar, &format!("http://a{n}.example/"), "a=b"), None);
+        }
+        assert_eq!(jar.len(), TOTAL);
+        assert_eq!(sent(&jar, "http://a.example/"), "");
+        assert_eq!(sent(&jar, "http://a1999.example/"), "");
+        assert_eq!(sent(&jar, "http://a2000.example/"), "a=b");
+        jar.clear();
+        assert!(jar.is_empty());
+    }
+
+    #[test]
+    fn who_goes_first() {
+        let jar = CookieJar::with_limits(3, 4);
+        let from = "https://a.example/";
+        for field in ["s=1; Secure", "old=1; Path=/x", "dead=1; Max-Age=1"] {
+            assert_eq!(set(&jar, from, field), None);
+        }
+        // The expired one, although it is not the oldest.
+        let later = now() + DAY;
+        assert_eq!(set_at(&jar, from, "new=1; Path=/x", later), None);
+        assert_eq!(
+            sent_at(&jar, "https://a.example/x", later),
+            "old=1; new=1; s=1"
+        );
+        // Of those not marked as secure the one used least recently.
+        assert_eq!(set_at(&jar, from, "old=2; Path=/x", later), None);
+        assert_eq!(set_at(&jar, from, "newest=1; Path=/x", later), None);
+        assert_eq!(
+            sent_at(&jar, "https://a.example/x", later),
+            "old=2; newest=1; s=1"
+        );
+        // Over all sites the one used least recently, one by one.
+        assert_eq!(set_at(&jar, "http://b.example/", "b=1", later), None);
+        assert_eq!(sent_at(&jar, "https://a.example/", later), "s=1");
+        assert_eq!(set_at(&jar, "http://c.example/", "c=1", later), None);
+        assert_eq!(jar.len(), 4);
+        assert_eq!(sent_at(&jar, "https://a.example/x", later), "newest=1; s=1");
+        for (per_site, total) in [(0, 10), (10, 0)] {
+            let jar = CookieJar::with_limits(per_site, total);
+            assert_eq!(set(&jar, from, "a=b"), None);
+            assert!(jar.is_empty());
+        }
+    }
+
+    #[test]
+    fn values_are_bytes_and_stay_as_they_are() {
+        let jar = CookieJar::new();
+        let field =
+            HeaderValue::from_bytes(b"a= \"x\xff=y, z\t\" ;Max-Age=9").expect("a header value");
+        jar.store(&uri("http://a.example/"), [&field], now(), |reason| {
+            panic!("{reason}")
+        });
+        let expected = b"a=\"x\xff=y, z\t\"";
+        for jar in [
+            jar.clone(),
+            CookieJar::from_json(&jar.to_json()).expect("own text"),
+        ] {
+            let header = jar
+                .cookie_header(&uri("http://a.example/"), now())
+                .expect("one");
+            assert_eq!(header.as_bytes(), expected);
+        }
+        let field = HeaderValue::from_bytes(b"\xff=x").expect("a header value");
+        let mut refused = None;
+        jar.store(&uri("http://a.example/"), [&field], now(), |reason| {
+            refused = Some(reason)
+        });
+        assert_eq!(refused, Some("name is not utf-8"));
+    }
+
+    #[test]
+    fn dates_as_servers_write_them() {
+        let expected = Some(now() - DAY + Duration::from_secs(45_296));
+        for text in [
+            "Wed, 31 Dec 2025 12:34:56 GMT",
+            "Wed, 31-Dec-25 12:34:56 GMT",
+            "Wed Dec 31 12:34:56 2025",
+            "Wednesday, 31-Dec-2025 12:34:56 UTC",
+            "31 dec 2025 12:34:56",
+            "2025 31 DECEMBER 12:34:56.789Z",
+            "12:34:56 31 Decx 25th",
+            "Sun, 31 Dec 2025 12:34:56 -0800 (PST)",
+        ] {
+            assert_eq!(parse_date(text.as_bytes()), expected, "{text}");
+        }
+        assert_eq!(
+            parse_date(b"1 Jan 69 00:00:00"),
+            parse_date(b"1 Jan 2069 00:00:00")
+        );
+        assert_eq!(
+            parse_date(b"1 Jan 70 00:00:00"),
+            Some(SystemTime::UNIX_EPOCH)
+        );
+        assert_eq!(
+            parse_date(b"1 Jan 1601 00:00:00"),
+            Some(SystemTime::UNIX_EPOCH)
+        );
+        for text in [
+            "",
+            "31 Dec 2025",
+            "31 2025 12:34:56",
+            "Dec 2025 12:34:56",
+            "31 Dec 12:34:56",
+            "31 Dec 2025 24:00:00",
+            "31 Dec 2025 12:60:00",
+            "31 Dec 2025 12:00:60",
+            "31 Dec 2025 12:00",
+            "31 Dec 2025 123:00:00",
+            "0 Dec 2025 12:34:56",
+            "31 Nov 2025 12:34:56",
+            "29 Feb 2025 12:34:56",
+            "29 Feb 2100 12:34:56",
+            "31 Dec 1600 12:34:56",
+            "31 Dec 20255 12:34:56",
+            "2025-12-31T12:34:56Z",
+        ] {
+            assert_eq!(parse_date(text.as_bytes()), None, "{text}");
+        }
+        assert!(parse_date(b"29 Feb 2000 0:0:0").is_some());
+    }
+
+    #[test]
+    fn storing_and_loading() {
+        let jar = CookieJar::new();
+        for (from, field) in [
+            ("https://a.example/", "later=1; Max-Age=86400; Path=/"),
+            (
+                "https://a.example/",
+                "__Host-s=2; Max-Age=86400; Path=/; Secure",
+            ),
+            (
+                "https://www.a.example/",
+                "site=3; Max-Age=86400; Domain=a.example",
+            ),
+            ("https://[::1]/", "ip=4; Max-Age=86400"),
+            ("https://a.example/", "session=5"),
+        ] {
+            assert_eq!(set(&jar, from, field), None);
+        }
+        let copy = CookieJar::from_json(&jar.to_json()).expect("own text");
+        assert_eq!(copy.len(), 4);
+        assert_eq!(
+            sent(&copy, "https://a.example/"),
+            "later=1; __Host-s=2; site=3"
+        );
+        assert_eq!(sent(&copy, "http://www.a.example/"), "site=3");
+        assert_eq!(sent(&copy, "https://[::1]/"), "ip=4");
+        assert_eq!(copy.to_json(), jar.to_json());
+        let copy = CookieJar::from_json(&jar.to_json_with_session()).expect("own text");
+        assert_eq!(copy.entries(), jar.entries());
+        assert_eq!(
+            sent_at(&copy, "https://a.example/", now() + DAY),
+            "session=5"
+        );
+    }
+
+    #[test]
+    fn what_no_server_could_have_set_is_not_loaded() {
+        let load = |change: &str, to: &str| {
+            let good = r#"{"cookies":[{"domain":"a.example","host_only":false,"path":"/","name":"n","value":"v","secure":true,"expires":null}]}"#;
+            assert!(change.is_empty() || good.contains(change), "{change}");
+            CookieJar::from_json(&good.replacen(change, to, 1)).map(|jar| jar.len())
+        };
+        assert!(matches!(load("", ""), Ok(1)));
+        for (change, to) in [
+            ("a.example", "co.uk"),
+            ("a.example", "A.example"),
+            ("a.example", "127.0.0.1"),
+            ("a.example", ""),
+            ("\"n\"", "\"\""),
+            ("\"n\"", "\"a=b\""),
+            ("\"n\"", "\"a;b\""),
+            ("\"n\"", "\"__Host-n\""),
+            ("\"v\"", "\"v\\r\\nx: y\""),
+            ("\"v\"", "[59]"),
+            ("\"/\"", "\"x\""),
+            ("null", "18446744073709551615"),
+        ] {
+            assert!(matches!(load(change, to), Ok(0)), "{change} {to}");
+        }
+        for (change, to) in [("null", "\"hunter2\""), ("\"v\"", "7"), ("{", "[")] {
+            let error = load(change, to).expect_err(to);
+            assert_eq!(error.kind(), ErrorKind::Decode);
+            assert!(!format!("{error:?} {error}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let jar = CookieJar::new();
+        set(&jar, "http://a.example/", "id=hunter2");
+        assert_eq!(format!("{jar:?}"), "CookieJar { sites: 1, cookies: 1, .. }");
+        assert_eq!(
+            jar.entries(),
+            [("a.example".to_owned(), "/".to_owned(), "id".to_owned())]
+        );
+    }
+
+    #[test]
+    fn clones_share_and_the_lock_is_free_while_reasons_are_told() {
+        let jar = CookieJar::new();
+        let clone = jar.clone();
+        let fields = ["a=1", "=2", "b=3"].map(HeaderValue::from_static);
+        let mut seen = Vec::new();
+        jar.store(&uri("http://a.example/"), &fields, now(), |reason| {
+            seen.push((reason, clone.len()))
+        });
+        assert_eq!(seen, [("no name", 1)]);
+        assert_eq!(clone.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn dates_agree_with_the_usual_format(seconds in 0_u64..253_402_300_799) {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            let text = httpdate::fmt_http_date(at);
+            proptest::prop_assert_eq!(parse_date(text.as_bytes()), Some(at));
+        }
+
+        #[test]
+        fn no_field_panics_and_what_is_sent_is_a_header(
+            field in proptest::collection::vec(any::<u8>(), 0..80),
+            host in "[a-z]{1,3}\\.(co\\.uk|example|github\\.io)",
+        ) {
+            let jar = CookieJar::new();
+            let uri = uri(&format!("https://{host}/"));
+            if let Ok(value) = HeaderValue::from_bytes(&[b"a=", &field[..]].concat()) {
+                jar.store(&uri, [&value], now(), |_| {});
+                if !jar.is_empty() {
+                    proptest::prop_assert_eq!(jar.entries().len(), 1);
+                    let saved = CookieJar::from_json(&jar.to_json_with_session()).expect("own text");
+                    proptest::prop_assert_eq!(saved.entries(), jar.entries());
+                }
+            }
+        }
+
+        #[test]
+        fn no_date_panics(text in "[0-9: ,a-zA-Z-]{0,40}") {
+            let _ = parse_date(text.as_bytes());
+        }
+    }
+}

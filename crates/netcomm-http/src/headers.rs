@@ -1,0 +1,61 @@
+//! Header maps laid over each other.
+
+use http::HeaderMap;
+
+/// Every field of `new` takes the place of all fields of its name.
+pub(crate) fn replace(headers: &mut HeaderMap, new: HeaderMap) {
+    let mut last = None;
+    for (name, value) in new {
+        match (name, &last) {
+            (Some(name), _) => {
+                headers.insert(name.clone(), value);
+                last = Some(name);
+            }
+            // The map names a field once and leaves its further values without a name.
+            (None, Some(last)) => {
+                headers.append(last.clone(), value);
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// Every field of `defaults` of which `headers` has none is added.
+pub(crate) fn fill(headers: &mut HeaderMap, defaults: &HeaderMap) {
+    if headers.is_empty() {
+        headers.clone_from(defaults);
+        return;
+    }
+    for name in defaults.keys() {
+        if !headers.contains_key(name) {
+            for value in defaults.get_all(name) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in fields {
+            map.append(*name, value.parse().expect(value));
+        }
+        map
+    }
+
+    #[test]
+    fn replaced_and_filled() {
+        let mut headers = map(&[("a", "1"), ("a", "2"), ("b", "1")]);
+        replace(&mut headers, map(&[("a", "3"), ("a", "4"), ("c", "1")]));
+        assert_eq!(headers, map(&[("a", "3"), ("a", "4"), ("b", "1"), ("c", "1")]));
+        fill(&mut headers, &map(&[("a", "x"), ("d", "1"), ("d", "2")]));
+        assert_eq!(headers, map(&[("a", "3"), ("a", "4"), ("b", "1"), ("c", "1"), ("d", "1"), ("d", "2")]));
+        let mut empty = HeaderMap::new();
+        fill(&mut empty, &map(&[("a", "x")]));
+        assert_eq!(empty, map(&[("a", "x")]));
+    }
+}

@@ -1,0 +1,51 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod address;
+mod alarm;
+mod auth;
+mod call;
+mod charset;
+mod client;
+mod conn;
+#[cfg(feature = "cookies")]
+mod cookie;
+mod decode;
+mod headers;
+mod intercept;
+#[cfg(feature = "multipart")]
+pub mod multipart;
+mod origin;
+mod pool;
+mod progress;
+mod receive;
+mod redirect;
+mod request;
+mod response;
+mod resume;
+#[cfg(feature = "tower")]
+mod service;
+#[cfg(feature = "dial")]
+mod shortcut;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod timing;
+
+pub use address::IntoAddress;
+pub use auth::{Credentials, ProvideToken, Token};
+pub use client::{Client, ClientBuilder, PoolView};
+#[cfg(feature = "cookies")]
+pub use cookie::CookieJar;
+pub use intercept::{Intercept, Next};
+pub use netcomm_core::{Body, Env, Error, ErrorKind, Limits, Policy, Result, Scope, Secret, Timeouts};
+pub use origin::Origin;
+pub use pool::{Http2, OriginSnapshot, PoolLimits, PoolSnapshot};
+pub use progress::Progress;
+pub use redirect::Redirects;
+pub use request::{Request, RequestBuilder};
+pub use response::{Response, TimingWatch};
+#[cfg(feature = "tower")]
+pub use service::ServiceTransport;
+#[cfg(feature = "dial")]
+pub use shortcut::{fetch, get, post};
+pub use timing::Timing;

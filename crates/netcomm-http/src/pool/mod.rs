@@ -1,0 +1,210 @@
+//! Connections by origin: who may have one, who waits, and what is let go.
+
+mod dial;
+mod lease;
+mod reaper;
+mod state;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use netcomm_core::{Clock, Env, Error, ErrorKind, Phase, PrivateAddresses, Result, Timeouts};
+use tokio::sync::oneshot;
+
+pub(crate) use self::lease::{Lease, StreamLease};
+pub use self::state::{OriginSnapshot, PoolSnapshot};
+use self::state::{State, Taken};
+use crate::alarm::Alarm;
+use crate::conn::Wire;
+use crate::origin::Origin;
+
+/// How many connections there may be, and for how long.
+///
+/// Worst-case memory is about 100 KiB for each HTTP/1.1 connection in use, a few KiB for one that is idle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PoolLimits {
+    /// Connections to one origin, idle ones included. Default 100.
+    pub per_origin: usize,
+    /// Connections in all. Default 512.
+    pub total: usize,
+    /// Idle connections to one origin. Default 64.
+    pub idle_per_origin: usize,
+    /// Idle connections in all. Default 256.
+    pub idle_total: usize,
+    /// How long a connection may be idle, unless its peer said less by `Keep-Alive: timeout=`. Default 60 s.
+    pub idle_timeout: Duration,
+    /// The age at which a connection takes no more requests. Default 1 hour.
+    pub max_age: Duration,
+}
+
+impl Default for PoolLimits {
+    fn default() -> Self {
+        Self {
+            per_origin: 100,
+            total: 512,
+            idle_per_origin: 64,
+            idle_total: 256,
+            idle_timeout: Duration::from_secs(60),
+            max_age: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// What connections are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub(crate) origin: Origin,
+    /// A connection that was made without the guard does not serve a call that asks for it.
+    pub(crate) private_addresses: PrivateAddresses,
+    pub(crate) unix: Option<Arc<Path>>,
+}
+
+/// How a client speaks to its origins, as far as connections are concerned.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) limits: PoolLimits,
+    pub(crate) http2: Http2,
+}
+
+/// Which version of HTTP is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Http2 {
+    /// HTTP/2 where TLS agrees on it, else HTTP/1.1. The default where HTTP/2 is built in.
+    #[default]
+    Negotiate,
+    /// HTTP/1.1 only.
+    Never,
+    /// HTTP/2 without asking, also in the clear ("prior knowledge", RFC 9113 §3.3).
+    Always,
+}
+
+/// The pool. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    settings: Settings,
+    env: Env,
+}
+
+/// A connection for one request.
+pub(crate) struct Checkout {
+    pub(crate) wire: Wire,
+    pub(crate) reused: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(env: &Env, settings: Settings) -> Self {
+        let state = Mutex::new(State::new(settings.limits.clone()));
+        Self { shared: Arc::new(Shared { state, settings, env: env.clone() }) }
+    }
+
+    /// A connection to send one request on: an idle one, a stream of a shared one, or a new one as soon as the limits
+    /// allow it. With `fresh`, no connection that was idle.
+    pub(crate) async fn checkout(&self, key: &Key, fresh: bool, timeouts: &Timeouts) -> Result<Checkout> {
+        let shared = &self.shared;
+        let network = shared.env.connectivity().current();
+        let (mut receiver, ticket) = loop {
+            let now = shared.clock().now();
+            let taken = shared.lock().take(key, fresh, now, network.generation);
+            match taken {
+                Taken::Idle(h1, key) => {
+                    // The look at the connection reads from its socket: not under the lock.
+                    let mut lease = Lease::new(h1, key, shared);
+                    if lease.h1_mut().is_usable() {
+                        let reused = lease.h1().was_used();
+                        return Ok(Checkout { wire: Wire::H1(lease), reused });
+                    }
+                    lease.soil();
+                }
+                #[cfg(feature = "http2")]
+                Taken::Stream(h2, key) => {
+                    let reused = h2.was_used();
+                    let stream = StreamLease::new(h2, key, shared);
+                    return Ok(Checkout { wire: Wire::H2(stream), reused });
+                }
+                Taken::Wait { receiver, ticket, dial } => {
+                    if let Some(order) = dial {
+                        shared.start_dial(order, timeouts.connect);
+                    }
+                    break (receiver, ticket);
+                }
+            }
+        };
+        let waiting = Waiting { shared, key, ticket };
+        let limit = timeouts.blocked.max(timeouts.connect + dial::GRACE);
+        let outcome = wait(&mut receiver, shared.clock(), limit).await;
+        drop(waiting);
+        match outcome {
+            Some(Ok(checkout)) => checkout,
+            Some(Err(_)) => Err(Error::new(ErrorKind::Canceled, "get connection").with_detail("the pool is gone")),
+            None => Err(Error::timeout("get connection", Phase::Blocked)
+                .with_detail(format!("no connection became free within {limit:?} (timeout blocked)"))),
+        }
+    }
+
+    /// What the pool holds now.
+    pub(crate) fn snapshot(&self) -> PoolSnapshot {
+        self.shared.lock().snapshot()
+    }
+
+    /// Closes every idle connection, and has those in use closed at the end of their request.
+    pub(crate) fn evict_all(&self) {
+        let evicted = self.shared.lock().evict_all();
+        drop(evicted);
+    }
+}
+
+async fn wait<T>(
+    receiver: &mut oneshot::Receiver<T>,
+    clock: &Arc<dyn Clock>,
+    limit: Duration,
+) -> Option<Result<T, oneshot::error::RecvError>> {
+    use std::future::{Future, poll_fn};
+    use std::pin::Pin;
+    use std::task::Poll;
+
+    let mut alarm = Alarm::new(Arc::clone(clock));
+    let deadline = clock.now() + limit;
+    poll_fn(|cx| match Pin::new(&mut *receiver).poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => alarm.poll(deadline, cx).map(|()| None),
+    })
+    .await
+}
+
+/// Takes a waiter off the list when its call ends, whichever way.
+struct Waiting<'a> {
+    shared: &'a Arc<Shared>,
+    key: &'a Key,
+    ticket: u64,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().forget_waiter(self.key, self.ticket);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clock(&self) -> &Arc<dyn Clock> {
+        self.env.clock()
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}

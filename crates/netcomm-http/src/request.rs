@@ -1,0 +1,354 @@
+//! A request as the user puts it together.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use netcomm_core::{Body, Error, ErrorKind, Limits, Redacted, Result, Secret, Timeouts, redact_url};
+use serde::Serialize;
+
+use crate::address::{Address, IntoAddress};
+use crate::auth::Credentials;
+use crate::client::Client;
+use crate::progress::{OnProgress, Progress};
+use crate::redirect::Redirects;
+use crate::response::Response;
+
+/// What a single request wants otherwise than its client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) timeouts: Option<Box<Timeouts>>,
+    pub(crate) limits: Option<Box<Limits>>,
+    pub(crate) redirects: Option<Redirects>,
+    pub(crate) decode: Option<bool>,
+    pub(crate) resume: Option<u32>,
+    pub(crate) upload: Option<OnProgress>,
+    pub(crate) download: Option<OnProgress>,
+}
+
+/// A request, ready to be sent by [`Client::execute`].
+pub struct Request {
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    pub(crate) options: Options,
+}
+
+impl Request {
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The absolute URI in canonical form, without user information and fragment.
+    #[must_use]
+    pub fn uri(&self) -> &http::Uri {
+        &self.address.uri
+    }
+
+    /// The header fields set so far. The client adds its defaults when it sends.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The header fields, to be changed.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The same request again, unless its body is a stream that can be sent only once.
+    #[must_use]
+    pub fn try_clone(&self) -> Option<Self> {
+        Some(Self {
+            method: self.method.clone(),
+            address: self.address.clone(),
+            headers: self.headers.clone(),
+            body: self.body.try_clone()?,
+            options: self.options.clone(),
+        })
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &redact_url(&self.address.uri.to_string()))
+            .field("headers", &Redacted(&self.headers))
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Puts a request together. A mistake on the way is kept and returned by [`send`](Self::send) or
+/// [`build`](Self::build).
+#[derive(Debug)]
+#[must_use = "a request does nothing until it is sent"]
+pub struct RequestBuilder {
+    client: Client,
+    request: Result<Request>,
+}
+
+impl RequestBuilder {
+    pub(crate) fn new(client: Client, method: Method, address: impl IntoAddress) -> Self {
+        let request = client.resolve(address).and_then(|mut address| {
+            let mut headers = HeaderMap::new();
+            if let Some((user, password)) = address.user.take() {
+                headers.insert(AUTHORIZATION, fixed(&Credentials::basic(&user, &password)?)?);
+            }
+            Ok(Request { method, address, headers, body: Body::empty(), options: Options::default() })
+        });
+        Self { client, request }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Request) -> Result<()>) -> Self {
+        if let Ok(request) = &mut self.request
+            && let Err(error) = change(request)
+        {
+            self.request = Err(error.with_url(&request.address.uri.to_string()));
+        }
+        self
+    }
+
+    /// Sets a header field; it takes the place of one of that name, also of the client's default.
+    pub fn header<N, V>(self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        N::Error: Into<http::Error>,
+        V: TryInto<HeaderValue>,
+        V::Error: Into<http::Error>,
+    {
+        self.with(|request| {
+            let (name, value) = field(name, value)?;
+            request.headers.insert(name, value);
+            Ok(())
+        })
+    }
+
+    /// Adds a header field beside those of the same name.
+    pub fn header_append<N, V>(self, name: N, value: V) -> Self
+    where
+        N: TryInto<HeaderName>,
+        N::Error: Into<http::Error>,
+        V: TryInto<HeaderValue>,
+        V::Error: Into<http::Error>,
+    {
+        self.with(|request| {
+            let (name, value) = field(name, value)?;
+            request.headers.append(name, value);
+            Ok(())
+        })
+    }
+
+    /// Sets all these header fields, each in place of those of its name.
+    pub fn headers(self, headers: HeaderMap) -> Self {
+        self.with(|request| {
+            crate::headers::replace(&mut request.headers, headers);
+            Ok(())
+        })
+    }
+
+    /// `Authorization: Basic` (RFC 7617). Dropped on a redirect to another origin.
+    pub fn basic_auth(self, user: &str, password: impl Into<Secret>) -> Self {
+        self.with(|request| {
+            let value = fixed(&Credentials::basic(user, &password.into())?)?;
+            request.headers.insert(AUTHORIZATION, value);
+            Ok(())
+        })
+    }
+
+    /// `Authorization: Bearer` (RFC 6750). Dropped on a redirect to another origin.
+    pub fn bearer_auth(self, token: impl Into<Secret>) -> Self {
+        self.with(|request| {
+            let value = fixed(&Credentials::bearer(&token.into())?)?;
+            request.headers.insert(AUTHORIZATION, value);
+            Ok(())
+        })
+    }
+
+    /// Appends name-value pairs to the query, `application/x-www-form-urlencoded`: anything that serialises as a map,
+    /// a struct or a sequence of pairs.
+    pub fn query(self, pairs: &(impl Serialize + ?Sized)) -> Self {
+        self.with(|request| {
+            let added = serde_urlencoded::to_string(pairs).map_err(|error| {
+                Error::new(ErrorKind::Invalid, "encode query").with_detail(error.to_string())
+            })?;
+            if added.is_empty() {
+                return Ok(());
+            }
+            let uri = &request.address.uri;
+            let joint = match uri.query() {
+                None => "?",
+                Some("") => "",
+                Some(_) => "&",
+            };
+            request.address = Address::parse(&format!("{uri}{joint}{added}"), None)?;
+            Ok(())
+        })
+    }
+
+    /// Sets the body: bytes, text, or any [`Body`]. Its type is for the caller to name.
+    pub fn body(self, body: impl Into<Body>) -> Self {
+        self.with(|request| {
+            request.body = body.into();
+            Ok(())
+        })
+    }
+
+    /// Sets the body to name-value pairs, `application/x-www-form-urlencoded`.
+    pub fn form(self, pairs: &(impl Serialize + ?Sized)) -> Self {
+        self.with(|request| {
+            let text = serde_urlencoded::to_string(pairs).map_err(|error| {
+                Error::new(ErrorKind::Invalid, "encode form").with_detail(error.to_string())
+            })?;
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            request.headers.entry(CONTENT_TYPE).or_insert(form);
+            request.body = text.into();
+            Ok(())
+        })
+    }
+
+    /// Sets the body to JSON (RFC 8259).
+    #[cfg(feature = "json")]
+    pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
+        self.with(|request| {
+            let bytes = serde_json::to_vec(value).map_err(|error| {
+                Error::new(ErrorKind::Invalid, "encode json").with_source(error)
+            })?;
+            request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+            request.body = bytes.into();
+            Ok(())
+        })
+    }
+
+    /// Sets the body to a form of several parts (RFC 7578).
+    #[cfg(feature = "multipart")]
+    pub fn multipart(self, form: crate::multipart::Form) -> Self {
+        self.with(|request| {
+            request.headers.insert(CONTENT_TYPE, form.content_type());
+            request.body = form.into_body();
+            Ok(())
+        })
+    }
+
+    /// Other limits of time than the client's.
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        self.with(|request| {
+            request.options.timeouts = Some(Box::new(timeouts));
+            Ok(())
+        })
+    }
+
+    /// The most that the whole call may take, to the last byte of the body.
+    pub fn timeout(self, total: std::time::Duration) -> Self {
+        let timeouts = self.client.timeouts().with_total(Some(total));
+        self.with(|request| {
+            let own = request.options.timeouts.take().map_or(timeouts, |own| own.with_total(Some(total)));
+            request.options.timeouts = Some(Box::new(own));
+            Ok(())
+        })
+    }
+
+    /// Other limits of size than the client's. Limits on the head of a response can only be narrowed here.
+    pub fn limits(self, limits: Limits) -> Self {
+        self.with(|request| {
+            request.options.limits = Some(Box::new(limits));
+            Ok(())
+        })
+    }
+
+    /// Whether redirects are followed.
+    pub fn redirects(self, redirects: Redirects) -> Self {
+        self.with(|request| {
+            request.options.redirects = Some(redirects);
+            Ok(())
+        })
+    }
+
+    /// Whether content codings are asked for and taken off.
+    pub fn decode(self, decode: bool) -> Self {
+        self.with(|request| {
+            request.options.decode = Some(decode);
+            Ok(())
+        })
+    }
+
+    /// Lets a download that breaks off go on from where it stood, at most `times` times: the rest is asked for by
+    /// `Range` and `If-Range` (RFC 9110 §13.1.5, §14.2). It takes a `GET` and a response with a strong entity tag or a
+    /// modification date; without them, or if the resource has changed meanwhile, the break is the error that it was.
+    pub fn resume(self, times: u32) -> Self {
+        self.with(|request| {
+            request.options.resume = Some(times);
+            Ok(())
+        })
+    }
+
+    /// Called with each piece of the request's body that was handed to the connection.
+    pub fn on_upload(self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.with(|request| {
+            request.options.upload = Some(OnProgress(Arc::new(progress)));
+            Ok(())
+        })
+    }
+
+    /// Called with each piece of the response's body, before it is decoded.
+    pub fn on_download(self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
+        self.with(|request| {
+            request.options.download = Some(OnProgress(Arc::new(progress)));
+            Ok(())
+        })
+    }
+
+    /// The request.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`]: the first mistake that was made.
+    pub fn build(self) -> Result<Request> {
+        self.request
+    }
+
+    /// Sends the request and waits for the head of the response. A response of any status is `Ok`: see
+    /// [`Response::error_for_status`].
+    ///
+    /// # Errors
+    ///
+    /// The first mistake in the request, or whatever kept a response from coming: any [`ErrorKind`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future calls the request off and closes the connection that it was using; the server may have
+    /// seen it.
+    pub async fn send(self) -> Result<Response> {
+        self.client.execute(self.request?).await
+    }
+}
+
+fn fixed(credentials: &Credentials) -> Result<HeaderValue> {
+    credentials.fixed().ok_or_else(|| Error::new(ErrorKind::Invalid, "build request"))
+}
+
+fn field<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue)>
+where
+    N: TryInto<HeaderName>,
+    N::Error: Into<http::Error>,
+    V: TryInto<HeaderValue>,
+    V::Error: Into<http::Error>,
+{
+    let invalid = |what, error: http::Error| {
+        Error::new(ErrorKind::Invalid, "build request").with_detail(what).with_source(error)
+    };
+    let name = name.try_into().map_err(|error| invalid("not a header name", error.into()))?;
+    let value = value.try_into().map_err(|error| invalid("not a header value", error.into()))?;
+    Ok((name, value))
+}

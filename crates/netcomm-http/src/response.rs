@@ -1,0 +1,290 @@
+//! A response as the user holds it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode, Uri, Version};
+use http_body::Body as HttpBody;
+use netcomm_core::{Body, CallId, Error, ErrorKind, Redacted, Result, TlsInfo, redact_url};
+
+use crate::conn::Meta;
+use crate::timing::{ReceiveTime, Timing};
+
+/// The response of a call: its head, and a body that is read as it comes.
+///
+/// Dropping it closes its connection unless the body has been read to the end (or was empty).
+pub struct Response {
+    parts: http::response::Parts,
+    body: Body,
+    facts: Box<Facts>,
+}
+
+/// What is known beside the head.
+pub(crate) struct Facts {
+    pub(crate) call: CallId,
+    pub(crate) uri: Uri,
+    pub(crate) redirects: Vec<Uri>,
+    pub(crate) timing: Timing,
+    pub(crate) receive: ReceiveTime,
+    pub(crate) meta: Option<Arc<Meta>>,
+    pub(crate) buffered_bytes: usize,
+}
+
+/// The timing of a response, for whoever wants to read it after the body: cheap to clone.
+#[derive(Clone, Debug)]
+pub struct TimingWatch {
+    timing: Timing,
+    receive: ReceiveTime,
+}
+
+impl TimingWatch {
+    /// The timing as it is known now.
+    #[must_use]
+    pub fn get(&self) -> Timing {
+        Timing { receive: self.receive.get(), ..self.timing }
+    }
+}
+
+impl Response {
+    pub(crate) fn new(response: http::Response<Body>, facts: Facts) -> Self {
+        let (parts, body) = response.into_parts();
+        Self { parts, body, facts: Box::new(facts) }
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.parts.status
+    }
+
+    /// The version of HTTP that was spoken.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.parts.version
+    }
+
+    /// The header fields. `Content-Encoding` and `Content-Length` are gone where a coding was taken off.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// The extensions, as interceptors left them.
+    #[must_use]
+    pub fn extensions(&self) -> &http::Extensions {
+        &self.parts.extensions
+    }
+
+    /// The URI that answered, after all redirects.
+    #[must_use]
+    pub fn uri(&self) -> &Uri {
+        &self.facts.uri
+    }
+
+    /// The URIs that redirected, in order.
+    #[must_use]
+    pub fn redirects(&self) -> &[Uri] {
+        &self.facts.redirects
+    }
+
+    /// The call, as observations name it.
+    #[must_use]
+    pub fn call(&self) -> CallId {
+        self.facts.call
+    }
+
+    /// The address at the other end of the connection: the origin's or the proxy's. `None` for Unix-domain sockets,
+    /// foreign transports and answers made by an interceptor.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.facts.meta.as_ref()?.info.peer
+    }
+
+    /// What TLS agreed on; `None` for a clear connection.
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsInfo> {
+        self.facts.meta.as_ref()?.info.tls.as_ref()
+    }
+
+    /// The number of the connection, counted from 1 by its client; equal for calls that shared one.
+    #[must_use]
+    pub fn connection(&self) -> Option<u64> {
+        Some(self.facts.meta.as_ref()?.id)
+    }
+
+    /// How many requests were sent for this call: redirects and repetitions counted, the first one too.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.facts.timing.attempt
+    }
+
+    /// Where the time went, as far as it is known now.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        Timing { receive: self.facts.receive.get(), ..self.facts.timing }
+    }
+
+    /// The timing, to be read after the body.
+    #[must_use]
+    pub fn timing_watch(&self) -> TimingWatch {
+        TimingWatch { timing: self.facts.timing, receive: self.facts.receive.clone() }
+    }
+
+    /// How many bytes of the body are left, if that is known; decoded bodies tell nothing.
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        self.body.len()
+    }
+
+    /// The response, or an error of kind [`ErrorKind::Status`] for a status of 400 or more.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Status`], with the status and the URL.
+    pub fn error_for_status(self) -> Result<Self> {
+        if self.status().is_client_error() || self.status().is_server_error() {
+            return Err(Error::new(ErrorKind::Status, "call")
+                .with_detail(self.status().to_string())
+                .with_status(self.status())
+                .with_url(&self.facts.uri.to_string()));
+        }
+        Ok(self)
+    }
+
+    /// The next bytes of the body; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// Kinds `Incomplete`, `Timeout`, `TooLarge`, `Decode`, `Protocol`. The body is at its end then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        self.body.chunk().await.map_err(|error| error.with_url(&self.facts.uri.to_string()))
+    }
+
+    /// The whole body, at most [`Limits::buffered_bytes`](netcomm_core::Limits::buffered_bytes).
+    ///
+    /// # Errors
+    ///
+    /// As [`chunk`](Self::chunk), and `TooLarge` for a longer body.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was read is lost if the future is dropped.
+    pub async fn bytes(self) -> Result<Bytes> {
+        let Self { body, facts, .. } = self;
+        if let Some(bytes) = body.as_bytes().filter(|bytes| bytes.len() <= facts.buffered_bytes) {
+            return Ok(bytes.clone());
+        }
+        body.collect(facts.buffered_bytes).await.map_err(|error| error.with_url(&facts.uri.to_string()))
+    }
+
+    /// The whole body as text, in the charset that `Content-Type` names, else UTF-8. Malformed text is an error.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), and `Decode` for malformed text, a charset that is not built in, or a content coding
+    /// that was not taken off.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    pub async fn text(self) -> Result<String> {
+        self.check_decoded()?;
+        let content_type = self.parts.headers.get(CONTENT_TYPE).cloned();
+        let url = self.facts.uri.clone();
+        crate::charset::text(self.bytes().await?, content_type.as_ref()).map_err(|error| error.with_url(&url.to_string()))
+    }
+
+    /// The whole body, parsed as JSON.
+    ///
+    /// # Errors
+    ///
+    /// As [`bytes`](Self::bytes), and `Decode` with line and column for what does not parse.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`bytes`](Self::bytes).
+    #[cfg(feature = "json")]
+    pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T> {
+        self.check_decoded()?;
+        let (status, url) = (self.parts.status, self.facts.uri.clone());
+        serde_json::from_slice(&self.bytes().await?).map_err(|error| {
+            Error::new(ErrorKind::Decode, "parse json")
+                .with_detail(format!("line {} column {}", error.line(), error.column()))
+                .with_status(status)
+                .with_url(&url.to_string())
+                .with_source(error)
+        })
+    }
+
+    /// The body as a stream of its chunks.
+    pub fn stream(self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin {
+        Chunks { body: self.body }
+    }
+
+    /// The body alone, within its limits.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// The response as the `http` crate knows it; what is known beside the head is lost.
+    #[must_use]
+    pub fn into_http(self) -> http::Response<Body> {
+        http::Response::from_parts(self.parts, self.body)
+    }
+
+    fn check_decoded(&self) -> Result<()> {
+        match self.parts.headers.get(CONTENT_ENCODING) {
+            Some(coding) if !self.body.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+                Err(Error::new(ErrorKind::Decode, "read body")
+                    .with_detail(format!("the content coding {coding:?} was not taken off"))
+                    .with_url(&self.facts.uri.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.parts.status.as_u16())
+            .field("version", &self.parts.version)
+            .field("url", &redact_url(&self.facts.uri.to_string()))
+            .field("headers", &Redacted(&self.parts.headers))
+            .field("body", &self.body)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Chunks {
+    body: Body,
+}
+
+impl Stream for Chunks {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        loop {
+            match std::task::ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+}
