@@ -1,5 +1,7 @@
 //! `cargo xtask fuzz`: the targets of `fuzz/`, a package outside the workspace.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::error::{Error, Result, fail};
@@ -37,13 +39,22 @@ pub(crate) fn fuzz(args: &[String]) -> Result<Outcome> {
     let mut failed = Vec::new();
     for target in targets {
         let mut command = cargo_fuzz("run")?;
-        command.args([target.as_str(), "--", &format!("-max_total_time={}", wish.seconds)]);
+        command.arg(&target).args(corpora(&target)?).args(["--", &format!("-max_total_time={}", wish.seconds)]);
         if let Err(error) = run::run(command) {
             println!("{target}: {error}");
             failed.push(target);
         }
     }
     if failed.is_empty() { Ok(Outcome::Passed) } else { Ok(Outcome::Failed(failed.join(", "))) }
+}
+
+/// Where a target's inputs lie: what fuzzing found, which is kept out of the repository, then the seeds.
+fn corpora(target: &str) -> Result<Vec<PathBuf>> {
+    let fuzz = place::root()?.join("fuzz");
+    let (found, seeds) = (fuzz.join("corpus").join(target), fuzz.join("seeds").join(target));
+    // The folders must be there once they are named.
+    fs::create_dir_all(&found).map_err(|e| Error::new(format!("cannot make {}: {e}", found.display())))?;
+    Ok(if seeds.is_dir() { vec![found, seeds] } else { vec![found] })
 }
 
 fn what_is_missing() -> Result<Option<String>> {

@@ -27,6 +27,9 @@ impl Host {
         if is_plain_name(text) {
             return Ok(Self::Name(text.to_owned()));
         }
+        if let Some(address) = plain_v4(text) {
+            return Ok(Self::V4(address));
+        }
         let host = url::Host::parse(text).map_err(|error| {
             Error::new(ErrorKind::Invalid, "parse host").with_detail(format!("{text:?}")).with_source(error)
         })?;
@@ -46,8 +49,7 @@ impl Host {
     /// Whether `text` surely stands in canonical form already, told without parsing. `false` says nothing.
     #[must_use]
     pub fn is_canonical(text: &str) -> bool {
-        is_plain_name(text)
-            || (text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.parse::<Ipv4Addr>().is_ok())
+        is_plain_name(text) || plain_v4(text).is_some()
     }
 
     /// The address, if it is one.
@@ -59,6 +61,11 @@ impl Host {
             Self::V6(address) => Some(IpAddr::V6(*address)),
         }
     }
+}
+
+/// An IPv4 address in the one spelling that every parser reads alike: four decimal numbers without leading zeros.
+fn plain_v4(text: &str) -> Option<Ipv4Addr> {
+    if text.as_bytes().first().is_some_and(u8::is_ascii_digit) { text.parse().ok() } else { None }
 }
 
 /// Whether `text` is a name that every parser reads alike and that stands in canonical form already: lower-case

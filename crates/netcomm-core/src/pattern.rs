@@ -229,7 +229,15 @@ impl fmt::Display for Pattern {
             PathPattern::Exact(segments) => (segments, ""),
         };
         for segment in segments {
-            write!(f, "/{}", String::from_utf8_lossy(segment))?;
+            f.write_str("/")?;
+            for &byte in segment {
+                // The pchar of RFC 3986 §3.3 that stand for themselves; `?`, `#` and `%` are not among them.
+                if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(&byte) {
+                    write!(f, "{}", char::from(byte))?;
+                } else {
+                    write!(f, "%{byte:02X}")?;
+                }
+            }
         }
         f.write_str(end)
     }
@@ -272,6 +280,7 @@ mod tests {
             ("example.com/api/", "https", "example.com", 443, "/%61pi/v1", true),
             ("example.com/api", "https", "example.com", 443, "/api", true),
             ("example.com/api", "https", "example.com", 443, "/api/v1", false),
+            ("example.com/%3f%2541%82/", "https", "example.com", 443, "/%3F%2541%82/x", true),
             ("bücher.example", "https", "xn--bcher-kva.example", 443, "/", true),
         ];
         for (pattern, scheme, host, port, path, expected) in cases {

@@ -102,6 +102,17 @@ impl Address {
         }
     }
 
+    /// The URI without its query, for errors and observations; user information is not part of it.
+    pub(crate) fn redacted(&self) -> String {
+        let (authority, path) = (self.origin.authority(), self.uri.path());
+        let mut text = String::with_capacity("https://".len() + authority.len() + path.len());
+        text.push_str(self.origin.scheme());
+        text.push_str("://");
+        text.push_str(authority);
+        text.push_str(path);
+        text
+    }
+
     /// Takes a parsed URL.
     pub(crate) fn from_url(mut url: Url) -> Result<Self> {
         let refuse = |why: &'static str, url: &Url| {
@@ -126,6 +137,9 @@ impl Address {
             }
         }
         url.set_fragment(None);
+        if let Some(host) = url.host_str() {
+            netcomm_core::Host::parse(host).map_err(|error| error.with_url(url.as_str()))?;
+        }
         let uri: Uri = url.as_str().parse().map_err(|error: http::uri::InvalidUri| {
             Error::new(ErrorKind::Invalid, "parse url").with_url(url.as_str()).with_source(error)
         })?;
@@ -138,26 +152,46 @@ impl Address {
 
 /// The origin of a URI that stands in canonical form already.
 fn canonical_origin(uri: &Uri) -> Option<Origin> {
-    let authority = uri.authority()?;
-    let bare = authority.as_str().len() == authority.host().len();
-    let plain = netcomm_core::Host::is_canonical(authority.host())
-        && !authority.as_str().contains('@')
-        // What follows the host must be a number: `http` lets through what is none.
-        && (bare || uri.port_u16().is_some_and(|port| port > 0))
-        && uri.port_u16() != if uri.scheme_str() == Some("https") { Some(443) } else { Some(80) };
-    if !plain || uri.path().contains("/.") || uri.path().contains("%2e") || uri.path().contains("%2E") {
+    let authority = uri.authority()?.as_str();
+    let (host, port) = match authority.rfind(':') {
+        Some(at) if !authority.ends_with(']') => (&authority[..at], Some(&authority[at + 1..])),
+        _ => (authority, None),
+    };
+    // User information and brackets are no part of a canonical host, so what is taken for one holds neither.
+    if !netcomm_core::Host::is_canonical(host) {
         return None;
     }
-    Origin::of(uri)
+    // `http` takes characters as they are that the URL standard encodes.
+    if !uri.path_and_query().is_none_or(|path| path.as_str().bytes().all(is_plain_byte)) {
+        return None;
+    }
+    let default = if uri.scheme_str() == Some("https") { "443" } else { "80" };
+    let plain_port = port.is_none_or(|port| {
+        port != default && !port.starts_with('0') && port.parse::<u16>().is_ok_and(|number| number > 0)
+    });
+    if plain_port && !may_have_dot_segments(uri.path()) { Origin::of(uri) } else { None }
+}
+
+/// Whether a path may hold a segment that the WHATWG parser would take out: one that begins with a dot, plain or
+/// percent-encoded.
+fn may_have_dot_segments(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    bytes.iter().enumerate().any(|(at, byte)| {
+        *byte == b'/' && matches!(bytes.get(at + 1..), Some([b'.', ..] | [b'%', b'2', b'e' | b'E', ..]))
+    })
 }
 
 /// Whether text holds only what every parser of URLs reads alike, and stands for itself.
 fn is_plain(text: &str) -> bool {
-    (text.starts_with("http://") || text.starts_with("https://"))
-        && text.bytes().all(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(byte, b'/' | b':' | b'.' | b'-' | b'_' | b'~' | b'?' | b'=' | b'&' | b'%' | b'+' | b',' | b'[' | b']')
-        })
+    (text.starts_with("http://") || text.starts_with("https://")) && text.bytes().all(is_plain_byte)
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'/' | b':' | b'.' | b'-' | b'_' | b'~' | b'?' | b'=' | b'&' | b'%' | b'+' | b',' | b'[' | b']'
+        )
 }
 
 fn printable(text: &str) -> String {
@@ -195,13 +229,32 @@ mod tests {
         ] {
             assert_eq!(Address::parse(text, None).expect(text).uri.to_string(), expected);
         }
-        let uri: Uri = "http://EXAMPLE.com:80/x".parse().expect("uri");
-        assert_eq!(Address::from_uri(uri, None).expect("address").uri.to_string(), "http://example.com/x");
+        for (uri, expected) in [
+            ("http://EXAMPLE.com:80/x", "http://example.com/x"),
+            ("http://example.com/\u{e4}?\u{f6}", "http://example.com/%C3%A4?%C3%B6"),
+            ("http://example.com/\"{|}", "http://example.com/%22%7B|%7D"),
+        ] {
+            let uri: Uri = uri.parse().expect("uri");
+            assert_eq!(Address::from_uri(uri, None).expect("address").uri.to_string(), expected);
+        }
     }
 
     #[test]
     fn what_is_no_address() {
-        for text in ["", "/x", "x", "ftp://a.example/", "file:///etc/passwd", "http://", "http://a.example/\r\nx", "http://a b/", "data:,x", "http://a.example:x/", "http://a.example:99999/"] {
+        for text in [
+            "",
+            "/x",
+            "x",
+            "ftp://a.example/",
+            "file:///etc/passwd",
+            "http://",
+            "http://a.example/\r\nx",
+            "http://a b/",
+            "data:,x",
+            "http://a.example:x/",
+            "http://a..b/",
+            "http://a.example:99999/",
+        ] {
             let error = Address::parse(text, None).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
         }

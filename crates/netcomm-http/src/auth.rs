@@ -171,9 +171,7 @@ impl Provided {
             return Ok(known.clone());
         }
         let outcome = self.provider.token(known.as_ref().map(|known| &known.token)).await;
-        tap.emit(Interest::DECISION, || {
-            Observation::new(clock.now(), Event::TokenRefreshed { ok: outcome.is_ok() })
-        });
+        tap.emit(Interest::DECISION, || Observation::new(clock.now(), Event::TokenRefreshed { ok: outcome.is_ok() }));
         let token = outcome.map_err(|error| {
             Error::new(ErrorKind::Auth, "get token").with_detail("the token provider failed").with_source(error)
         })?;

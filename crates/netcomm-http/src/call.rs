@@ -5,25 +5,29 @@
 //! neighbour.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, RANGE};
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, RANGE,
+};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use netcomm_core::{
-    Body, CallId, Error, ErrorKind, Event, HttpTransport, Interest, Limits, Observation, Phase, PrivateAddresses, Result,
-    Timeouts,
+    Body, CallId, Error, ErrorKind, Event, HttpTransport, Interest, Limits, Observation, Phase, PrivateAddresses,
+    Result, Timeouts,
 };
 
 use crate::address::{Address, origin_form};
 use crate::alarm::Alarm;
+use crate::auth::Credentials;
 use crate::client::{Client, Wire};
-use crate::conn::{Bounds, Meta, Upload};
+use crate::conn::{self, Bounds, Meta, Upload, Watch, WireBody};
 use crate::intercept::{End, Facts as CallFacts, Next};
-use crate::pool::{Key, Pool};
+use crate::pool::{Checkout, Key, Pool};
 use crate::receive::{self, EndReport, Source, bounded};
 use crate::redirect::{self, Follow};
 use crate::request::{Options, Request};
@@ -34,25 +38,29 @@ use crate::{decode, headers, resume};
 /// Numbers the calls of the process, so that observations of several clients can be told apart.
 static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
 
-/// Repetitions of one attempt on account of connections that had gone stale. The last one takes a fresh connection.
+/// Repetitions of a request that may have been sent, on account of connections that had gone stale. The last one takes
+/// a fresh connection.
 const STALE_REPLAYS: u32 = 2;
+/// Repetitions of a request that was surely not processed: each costs its peer a connection that it gave up.
+const UNSENT_REPLAYS: u32 = 16;
 
 /// Runs a call.
-pub(crate) async fn run(client: &Client, request: Request) -> Result<Response> {
+pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Response> {
     let started = client.clock().now();
-    let Request { method, address, headers, body, options } = request;
+    let Request { method, address, headers, body, options } = *request;
     let mut call = Call::new(client, &options, address.clone(), started);
-    call.emit(Interest::CALL, || Event::CallStarted {
-        method: method.clone(),
-        url: netcomm_core::redact_url(&address.uri.to_string()),
-    });
-    let deadline = call.deadline;
-    let outcome = {
-        let mut request = http::Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = address.uri.clone();
-        *request.headers_mut() = headers;
-        within(client, deadline, call.start(request)).await
+    call.emit(Interest::CALL, || Event::CallStarted { method: method.clone(), url: address.redacted() });
+    let outcome = match call.deadline {
+        None => call.start(method, headers, body).await,
+        Some(deadline) => {
+            let mut alarm = Alarm::new(Arc::clone(client.clock()));
+            let mut call = Box::pin(call.start(method, headers, body));
+            poll_fn(|cx| match call.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(outcome),
+                Poll::Pending => alarm.poll(deadline, cx).map(|()| Err(out_of_time())),
+            })
+            .await
+        }
     };
     match outcome {
         Ok(response) => Ok(Response::new(response, call.into_facts())),
@@ -69,22 +77,8 @@ pub(crate) async fn run(client: &Client, request: Request) -> Result<Response> {
     }
 }
 
-/// The future, as long as the call has time.
-async fn within<T>(
-    client: &Client,
-    deadline: Option<Instant>,
-    future: impl Future<Output = Result<T>>,
-) -> Result<T> {
-    let Some(deadline) = deadline else { return future.await };
-    let mut future = pin!(future);
-    let mut alarm = Alarm::new(Arc::clone(client.clock()));
-    poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(outcome) => Poll::Ready(outcome),
-        Poll::Pending => alarm.poll(deadline, cx).map(|()| {
-            Err(Error::timeout("call", Phase::Total).with_detail("the whole call took too long (timeout total)"))
-        }),
-    })
-    .await
+fn out_of_time() -> Error {
+    Error::timeout("call", Phase::Total).with_detail("the whole call took too long (timeout total)")
 }
 
 /// A call under way: what holds for all of it, and what has become known.
@@ -101,8 +95,10 @@ struct Call<'c> {
     address: Address,
     redirects: Vec<Uri>,
     timing: Timing,
-    receive: ReceiveTime,
+    receive: Option<ReceiveTime>,
     meta: Option<Arc<Meta>>,
+    /// The request on its way down, from the attempt to the wire: passed here once instead of through each step.
+    outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
 }
 
@@ -138,8 +134,9 @@ impl<'c> Call<'c> {
             address,
             redirects: Vec::new(),
             timing: Timing::default(),
-            receive: ReceiveTime::default(),
+            receive: None,
             meta: None,
+            outgoing: None,
             lost: None,
         }
     }
@@ -163,23 +160,23 @@ impl<'c> Call<'c> {
     }
 
     /// The interceptors around the call, then the hops.
-    async fn start(&mut self, request: http::Request<Body>) -> Result<http::Response<Body>> {
+    async fn start(&mut self, method: Method, headers: HeaderMap, body: Body) -> Result<http::Response<Body>> {
         let client = self.client;
         if client.inner.call_interceptors.is_empty() {
-            return self.hops(request).await;
+            return self.hops(method, headers, body).await;
         }
+        let request = assemble(method, self.address.uri.clone(), headers, body);
         let mut end = CallEnd { call: self };
-        Next::new(&client.inner.call_interceptors, &mut end).run(request).await
+        Box::pin(async move { Next::new(&client.inner.call_interceptors, &mut end).run(request).await }).await
     }
 
     /// The hops from redirect to redirect.
-    async fn hops(&mut self, request: http::Request<Body>) -> Result<http::Response<Body>> {
-        let (parts, mut body) = request.into_parts();
-        let (mut method, mut headers) = (parts.method, parts.headers);
-        // An interceptor may have turned the call elsewhere.
-        if parts.uri != self.address.uri {
-            self.address = self.client.resolve(parts.uri)?;
-        }
+    async fn hops(
+        &mut self,
+        mut method: Method,
+        mut headers: HeaderMap,
+        mut body: Body,
+    ) -> Result<http::Response<Body>> {
         let inner = &self.client.inner;
         let terms = redirect::Terms {
             mode: self.options.redirects.unwrap_or(inner.redirects),
@@ -191,8 +188,7 @@ impl<'c> Call<'c> {
             let spare = body.try_clone();
             let response = self.hop(&method, &headers, body).await?;
             let (status, followed) = (response.status(), self.redirects.len());
-            let Some(follow) =
-                redirect::decide(&self.address, &method, status, response.headers(), followed, terms)?
+            let Some(follow) = redirect::decide(&self.address, &method, status, response.headers(), followed, terms)?
             else {
                 return self.finish(&method, &headers, response);
             };
@@ -214,7 +210,7 @@ impl<'c> Call<'c> {
         redirect::strip(headers, &follow, &self.client.inner.secret_headers);
         self.emit(Interest::CALL, || Event::Redirected {
             status,
-            to: netcomm_core::redact_url(&follow.address.uri.to_string()),
+            to: follow.address.redacted(),
             crossed_origin: follow.crosses_origin,
         });
         *method = follow.method;
@@ -264,7 +260,7 @@ impl<'c> Call<'c> {
             && !headers.contains_key(RANGE)
     }
 
-    /// One hop: who may go there, with which cookies and credentials. Sent once more if a fresh token may help.
+    /// One hop: who may go there, and with which credentials.
     async fn hop(&mut self, method: &Method, headers: &HeaderMap, body: Body) -> Result<http::Response<Body>> {
         let client = self.client;
         let policy = &client.inner.policy;
@@ -274,9 +270,21 @@ impl<'c> Call<'c> {
             true => None,
             false => client.session.keyring.find(&self.address.origin, self.address.uri.path()).cloned(),
         };
-        let Some(credentials) = credentials else {
-            return self.attempts(method, headers, None, body).await;
-        };
+        match credentials {
+            None => self.attempts(method, headers, None, body).await,
+            Some(credentials) => Box::pin(self.prove(&credentials, method, headers, body)).await,
+        }
+    }
+
+    /// A hop with credentials: sent once more if a fresh token may help.
+    async fn prove(
+        &mut self,
+        credentials: &Credentials,
+        method: &Method,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<http::Response<Body>> {
+        let client = self.client;
         let (value, generation) = credentials.value(client.clock(), client.tap()).await?;
         let spare = generation.and_then(|_| body.try_clone());
         let response = self.attempts(method, headers, Some(value), body).await?;
@@ -297,13 +305,13 @@ impl<'c> Call<'c> {
         authorization: Option<HeaderValue>,
         mut body: Body,
     ) -> Result<http::Response<Body>> {
-        let mut replays = 0;
+        let (mut replays, mut unsent_replays) = (0, 0);
         loop {
             self.client.scope.spend_request()?;
             self.timing = Timing { attempt: self.timing.attempt + 1, ..Timing::default() };
             let spare = body.try_clone();
-            let request = self.dress(method, headers, authorization.as_ref(), body);
-            let outcome = self.attempt(request, replays >= STALE_REPLAYS - 1).await;
+            self.outgoing = Some(self.dress(method, headers, authorization.as_ref(), body));
+            let outcome = self.attempt(replays == STALE_REPLAYS || unsent_replays > 1).await;
             let error = match outcome {
                 Ok(response) => {
                     self.keep_cookies(response.headers());
@@ -314,13 +322,19 @@ impl<'c> Call<'c> {
             let Some(lost) = self.lost.take() else { return Err(error) };
             // RFC 9110 §9.2.2, RFC 9112 §9.3.1: again without asking only what was not processed, or may be processed
             // twice, on a connection that its peer may have closed while it was idle.
-            let may_replay = error.is_unsent() && error.kind() == ErrorKind::Closed
-                || lost.stale && method.is_idempotent();
+            let may_replay = if error.is_unsent() && error.kind() == ErrorKind::Closed {
+                unsent_replays += 1;
+                unsent_replays <= UNSENT_REPLAYS
+            } else if lost.stale && method.is_idempotent() {
+                replays += 1;
+                replays <= STALE_REPLAYS
+            } else {
+                false
+            };
             body = match lost.body.or(spare) {
-                Some(body) if may_replay && replays < STALE_REPLAYS => body,
+                Some(body) if may_replay => body,
                 _ => return Err(error),
             };
-            replays += 1;
         }
     }
 
@@ -334,8 +348,12 @@ impl<'c> Call<'c> {
     ) -> http::Request<Body> {
         let mut dressed = headers.clone();
         headers::fill(&mut dressed, &self.client.session.headers);
-        if !self.decodes(headers) && !headers.contains_key(ACCEPT_ENCODING) {
+        if self.client.inner.decode && !self.decodes(headers) && !headers.contains_key(ACCEPT_ENCODING) {
             dressed.remove(ACCEPT_ENCODING);
+        }
+        // RFC 9110 §8.6: methods that expect content say that there is none.
+        if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+            dressed.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
         if let Some(authorization) = authorization {
             dressed.insert(AUTHORIZATION, authorization.clone());
@@ -347,14 +365,13 @@ impl<'c> Call<'c> {
         {
             dressed.insert(http::header::COOKIE, cookie);
         }
-        let mut request = http::Request::new(body);
-        *request.method_mut() = method.clone();
-        *request.uri_mut() = self.address.uri.clone();
-        *request.headers_mut() = dressed;
-        request
+        assemble(method.clone(), self.address.uri.clone(), dressed, body)
     }
 
-    #[cfg_attr(not(feature = "cookies"), expect(unused_variables, clippy::unused_self, reason = "cookies are a feature"))]
+    #[cfg_attr(
+        not(feature = "cookies"),
+        expect(unused_variables, clippy::unused_self, reason = "cookies are a feature")
+    )]
     fn keep_cookies(&self, headers: &HeaderMap) {
         #[cfg(feature = "cookies")]
         if let Some(jar) = &self.client.session.cookies {
@@ -369,17 +386,20 @@ impl<'c> Call<'c> {
     }
 
     /// One attempt: the interceptors around it, then the wire.
-    async fn attempt(&mut self, request: http::Request<Body>, fresh: bool) -> Result<http::Response<Body>> {
+    async fn attempt(&mut self, fresh: bool) -> Result<http::Response<Body>> {
         let client = self.client;
-        let begun = client.clock().now();
         let number = self.timing.attempt;
+        // Nothing but decisions lies between the start of a call and its first attempt.
+        let first = number == 1 && client.inner.call_interceptors.is_empty();
+        let begun = if first { self.started } else { client.clock().now() };
         self.timing.before = begun.saturating_duration_since(self.started);
-        self.emit(Interest::ATTEMPT, || Event::AttemptStarted { number, origin: self.address.origin.to_string() });
+        self.emit(Interest::ATTEMPT, || Event::AttemptStarted { number, origin: self.address.origin.to_text() });
         let outcome = if client.inner.attempt_interceptors.is_empty() {
-            self.wire(request, fresh, begun).await
+            self.wire(fresh, begun).await
         } else {
+            let request = self.outgoing.take().unwrap_or_default();
             let mut end = AttemptEnd { call: self, fresh };
-            Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await
+            Box::pin(async move { Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await }).await
         };
         self.emit(Interest::ATTEMPT, || Event::AttemptEnded {
             number,
@@ -392,11 +412,12 @@ impl<'c> Call<'c> {
     }
 
     /// Over the wire, or over the transport that stands in for it.
-    async fn wire(&mut self, request: http::Request<Body>, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
+    async fn wire(&mut self, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
         match &self.client.inner.wire {
-            Wire::Pool(pool) => self.exchange(pool, request, fresh, begun).await,
+            Wire::Pool(pool) => self.exchange(pool, fresh, begun).await,
             Wire::Foreign(transport) => {
-                let response = transport.send(request).await?;
+                let request = self.outgoing.take().unwrap_or_default();
+                let response = Box::pin(transport.send(request)).await?;
                 let now = self.client.clock().now();
                 self.timing.wait = now.saturating_duration_since(begun);
                 let (parts, body) = response.into_parts();
@@ -408,57 +429,27 @@ impl<'c> Call<'c> {
     }
 
     /// A connection from the pool, one request over it, and the head of the response.
-    async fn exchange(
-        &mut self,
-        pool: &Pool,
-        request: http::Request<Body>,
-        fresh: bool,
-        begun: Instant,
-    ) -> Result<http::Response<Body>> {
+    async fn exchange(&mut self, pool: &Pool, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
         let client = self.client;
-        let address = match *request.uri() == self.address.uri {
-            true => None,
-            // An interceptor around the attempt turned it elsewhere: that place must be allowed too.
-            false => {
-                client.scope.check(request.method(), request.uri())?;
-                Some(client.resolve(request.uri())?)
-            }
-        };
-        let origin = &address.as_ref().unwrap_or(&self.address).origin;
-        let key = Key {
-            origin: origin.clone(),
-            private_addresses: self.private_addresses,
-            unix: client.inner.unix.clone(),
-        };
-        let checkout = pool.checkout(&key, fresh, self.timeouts).await?;
-        let meta = Arc::clone(checkout.wire.meta());
-        let ready = client.clock().now();
-        let waited = ready.saturating_duration_since(begun);
-        self.timing.reused = checkout.reused;
-        if checkout.reused {
-            self.timing.blocked = waited;
-        } else {
+        let key = self.key()?;
+        let Checkout { wire, reused, waited } = pool.checkout(&key, fresh, begun, self.timeouts).await?;
+        let meta = Arc::clone(wire.meta());
+        let ready = if waited { client.clock().now() } else { begun };
+        self.timing.reused = reused;
+        self.timing.blocked = ready.saturating_duration_since(begun);
+        if !reused {
             self.timing.set_steps(&meta.info.steps);
-            self.timing.blocked = waited.saturating_sub(meta.info.steps.total());
+            self.timing.blocked = self.timing.blocked.saturating_sub(meta.info.steps.total());
         }
-        let (mut parts, body) = request.into_parts();
-        address_for(&mut parts, &key, &meta, checkout.wire.is_http2());
-        let max_upload = client.scope.max_request_bytes();
-        if let Some((most, length)) = max_upload.zip(body.len()).filter(|(most, length)| length > most) {
-            return Err(Error::new(ErrorKind::TooLarge, "send body").with_unsent().with_detail(format!(
-                "{length} bytes, the scope allows {most} (limit max_request_bytes)"
-            )));
-        }
-        let (upload, watch) = Upload::new(body, self.options.upload.clone(), max_upload, client.clock());
+        let (request, watch) = self.upload(&meta, wire.is_http2())?;
+        self.meta = Some(meta);
         let bounds = Bounds { timeouts: self.timeouts, limits: self.limits, watch, started: ready };
-        let reused = checkout.reused;
-        let outcome = checkout.wire.send(http::Request::from_parts(parts, upload), &bounds).await;
+        let outcome = conn::send(wire, request, &bounds).await;
         let now = client.clock().now();
         if let Some(watch) = &bounds.watch {
             self.timing.send = watch.last_progress().saturating_duration_since(ready);
         }
         self.timing.wait = now.saturating_duration_since(ready).saturating_sub(self.timing.send);
-        self.meta = Some(meta);
         match outcome {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
@@ -473,8 +464,44 @@ impl<'c> Call<'c> {
         }
     }
 
-    fn bound(&self, source: Source, status: StatusCode, head_at: Instant) -> Body {
+    /// Which connections will do for the request on its way.
+    fn key(&self) -> Result<Key> {
         let client = self.client;
+        let mut origin = self.address.origin.clone();
+        // An interceptor around the attempt may have turned it elsewhere: that place must be allowed too.
+        if !client.inner.attempt_interceptors.is_empty()
+            && let Some(request) = self.outgoing.as_ref().filter(|request| *request.uri() != self.address.uri)
+        {
+            client.scope.check(request.method(), request.uri())?;
+            origin = client.resolve(request.uri())?.origin;
+        }
+        Ok(Key { origin, private_addresses: self.private_addresses, unix: client.inner.unix.clone() })
+    }
+
+    /// The request in the form that its connection wants, its body under watch.
+    fn upload(&mut self, meta: &Meta, http2: bool) -> Result<(http::Request<Upload>, Option<Watch>)> {
+        let (mut parts, body) = self.outgoing.take().unwrap_or_default().into_parts();
+        address_for(&mut parts, meta, http2);
+        let most = self.client.scope.max_request_bytes();
+        if let Some((most, length)) = most.zip(body.len()).filter(|(most, length)| length > most) {
+            return Err(Error::new(ErrorKind::TooLarge, "send body")
+                .with_unsent()
+                .with_detail(format!("{length} bytes, the scope allows {most} (limit max_request_bytes)")));
+        }
+        let (upload, watch) = Upload::new(body, self.options.upload.clone(), most, self.client.clock());
+        Ok((http::Request::from_parts(parts, upload), watch))
+    }
+
+    fn bound(&mut self, source: Source, status: StatusCode, head_at: Instant) -> Body {
+        let client = self.client;
+        let source = match source {
+            Source::Wire(WireBody::Whole(bytes)) if bytes.len() as u64 <= self.max_body_bytes => {
+                return self.bound_whole(bytes, status, head_at);
+            }
+            source => source,
+        };
+        let receive = ReceiveTime::new();
+        self.receive = Some(receive.clone());
         let terms = receive::Terms {
             max_bytes: self.max_body_bytes,
             idle: self.timeouts.idle_body,
@@ -492,23 +519,36 @@ impl<'c> Call<'c> {
                 started: self.started,
             })
         });
-        bounded(source, terms, client.clock(), head_at, self.receive.clone(), report)
+        bounded(source, terms, client.clock(), head_at, receive, report)
+    }
+
+    /// A body that was there with its head needs no watching.
+    fn bound_whole(&mut self, bytes: Bytes, status: StatusCode, now: Instant) -> Body {
+        let received_bytes = bytes.len() as u64;
+        self.receive = None;
+        self.timing.receive = Some(Duration::ZERO);
+        if let Some(progress) = self.options.download.as_ref().filter(|_| received_bytes > 0) {
+            progress.report(received_bytes, Some(received_bytes));
+        }
+        self.emit(Interest::CALL, || Event::CallEnded {
+            status: Some(status),
+            error: None,
+            received_bytes,
+            took: now.saturating_duration_since(self.started),
+        });
+        bytes.into()
     }
 }
 
 /// Puts the request into the form that its connection wants: target, `Host`, the proxy's credentials.
-fn address_for(parts: &mut http::request::Parts, key: &Key, meta: &Meta, http2: bool) {
+fn address_for(parts: &mut http::request::Parts, meta: &Meta, http2: bool) {
     if http2 {
         // RFC 9113 §8.3.1: the authority goes into its own field.
         parts.version = http::Version::HTTP_2;
         parts.headers.remove(HOST);
         return;
     }
-    if !parts.headers.contains_key(HOST)
-        && let Ok(host) = HeaderValue::from_maybe_shared(bytes::Bytes::copy_from_slice(key.origin.authority().as_str().as_bytes()))
-    {
-        parts.headers.insert(HOST, host);
-    }
+    parts.headers.entry(HOST).or_insert_with(|| meta.host.clone());
     match &meta.info.forward_proxy {
         // RFC 9112 §3.2.2: a proxy wants the absolute form.
         Some(proxy) => {
@@ -520,6 +560,14 @@ fn address_for(parts: &mut http::request::Parts, key: &Key, meta: &Meta, http2: 
     }
 }
 
+fn assemble(method: Method, uri: Uri, headers: HeaderMap, body: Body) -> http::Request<Body> {
+    let mut request = http::Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = headers;
+    request
+}
+
 struct CallEnd<'e, 'c> {
     call: &'e mut Call<'c>,
 }
@@ -529,7 +577,14 @@ impl End for CallEnd<'_, '_> {
         &'s mut self,
         request: http::Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>>> + Send + 's>> {
-        Box::pin(self.call.hops(request))
+        let (parts, body) = request.into_parts();
+        Box::pin(async move {
+            // The interceptors may have turned the call elsewhere.
+            if parts.uri != self.call.address.uri {
+                self.call.address = self.call.client.resolve(parts.uri)?;
+            }
+            self.call.hops(parts.method, parts.headers, body).await
+        })
     }
 
     fn facts(&self) -> CallFacts<'_> {
@@ -548,7 +603,8 @@ impl End for AttemptEnd<'_, '_> {
         request: http::Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>>> + Send + 's>> {
         let begun = self.call.client.clock().now();
-        Box::pin(self.call.wire(request, self.fresh, begun))
+        self.call.outgoing = Some(request);
+        Box::pin(self.call.wire(self.fresh, begun))
     }
 
     fn facts(&self) -> CallFacts<'_> {

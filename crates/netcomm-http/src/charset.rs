@@ -27,9 +27,7 @@ pub(crate) fn text(bytes: Bytes, content_type: Option<&HeaderValue>) -> Result<S
 }
 
 fn is_utf8(label: &str) -> bool {
-    ["", "utf-8", "utf8", "us-ascii", "ascii"]
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(label))
+    ["", "utf-8", "utf8", "us-ascii", "ascii"].iter().any(|name| name.eq_ignore_ascii_case(label))
 }
 
 fn utf8(mut bytes: Bytes) -> Result<String> {
@@ -44,8 +42,7 @@ fn utf8(mut bytes: Bytes) -> Result<String> {
 
 #[cfg(feature = "charset")]
 fn legacy(bytes: &[u8], label: &str) -> Result<String> {
-    let encoding =
-        encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| unknown(label))?;
+    let encoding = encoding_rs::Encoding::for_label(label.as_bytes()).ok_or_else(|| unknown(label))?;
     match encoding.decode_with_bom_removal(bytes) {
         (text, false) => Ok(text.into_owned()),
         (_, true) => Err(failed(format!("malformed {}", encoding.name()))),
@@ -59,10 +56,7 @@ fn legacy(_: &[u8], label: &str) -> Result<String> {
 
 fn unknown(label: &str) -> Error {
     // The label is the peer's text and may be long.
-    failed(format!(
-        "unknown charset {:?}",
-        label.chars().take(40).collect::<String>()
-    ))
+    failed(format!("unknown charset {:?}", label.chars().take(40).collect::<String>()))
 }
 
 fn failed(detail: String) -> Error {
@@ -80,10 +74,7 @@ fn parameter(media_type: &[u8], name: &str) -> Option<String> {
         let Some(equals) = piece.iter().position(|&byte| byte == b'=') else {
             continue;
         };
-        if piece[..equals]
-            .trim_ascii()
-            .eq_ignore_ascii_case(name.as_bytes())
-        {
+        if piece[..equals].trim_ascii().eq_ignore_ascii_case(name.as_bytes()) {
             return Some(unquote(piece[equals + 1..].trim_ascii()));
         }
     }
@@ -148,10 +139,7 @@ mod tests {
             "text/plain; charset=; y",
             "text/plain; charset",
         ] {
-            assert_eq!(
-                read("\u{feff}grüße".as_bytes(), content_type).expect(content_type),
-                "grüße"
-            );
+            assert_eq!(read("\u{feff}grüße".as_bytes(), content_type).expect(content_type), "grüße");
             let error = read(b"\xef\xbb\xbfab\xffc", content_type).expect_err(content_type);
             assert_eq!(error.kind(), ErrorKind::Decode);
             assert_eq!(error.detail(), Some("no utf-8 at byte 5"));
@@ -162,10 +150,7 @@ mod tests {
 
     #[test]
     fn only_one_byte_order_mark_goes() {
-        assert_eq!(
-            text("\u{feff}\u{feff}a".into(), None).expect("text"),
-            "\u{feff}a"
-        );
+        assert_eq!(text("\u{feff}\u{feff}a".into(), None).expect("text"), "\u{feff}a");
     }
 
     #[test]
@@ -178,10 +163,7 @@ mod tests {
 
     #[test]
     fn an_unknown_charset_is_named() {
-        for content_type in [
-            "text/plain; charset=klingon",
-            "text/plain; charset=\"klin\\gon\"",
-        ] {
+        for content_type in ["text/plain; charset=klingon", "text/plain; charset=\"klin\\gon\""] {
             let error = read(b"a", content_type).expect_err("unknown");
             assert_eq!(error.kind(), ErrorKind::Decode);
             assert_eq!(error.detail(), Some("unknown charset \"klingon\""));
@@ -204,11 +186,7 @@ mod tests {
             let text = read(bytes, &format!("text/plain; charset={charset}")).expect(charset);
             assert_eq!(text, expected, "{charset}");
         }
-        for (bytes, charset) in [
-            (&b"\x93"[..], "shift_jis"),
-            (b"a", "utf-16le"),
-            (b"\xff", "euc-kr"),
-        ] {
+        for (bytes, charset) in [(&b"\x93"[..], "shift_jis"), (b"a", "utf-16le"), (b"\xff", "euc-kr")] {
             let error = read(bytes, &format!("text/plain; charset={charset}")).expect_err(charset);
             assert_eq!(error.kind(), ErrorKind::Decode);
         }
@@ -218,9 +196,6 @@ mod tests {
     #[test]
     fn legacy_charsets_are_not_built_in() {
         let error = read(b"a", "text/plain; charset=iso-8859-1").expect_err("not built in");
-        assert_eq!(
-            (error.kind(), error.detail()),
-            (ErrorKind::Decode, Some("unknown charset \"iso-8859-1\""))
-        );
+        assert_eq!((error.kind(), error.detail()), (ErrorKind::Decode, Some("unknown charset \"iso-8859-1\"")));
     }
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcomm_core::{
-    AnyTransport, Body, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Redacted, Result, Scope, Tap, Timeouts,
+    AnyTransport, Body, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Redacted, Result, Scope, Tap,
+    Timeouts,
 };
 use url::Url;
 
@@ -134,7 +135,7 @@ impl Client {
     ///
     /// As [`RequestBuilder::send`].
     pub async fn execute(&self, request: Request) -> Result<Response> {
-        call::run(self, request).await
+        call::run(self, Box::new(request)).await
     }
 
     /// A handle that reaches only what both this one and `scope` allow: for a plugin, a tenant, a task.
@@ -337,7 +338,10 @@ impl ClientBuilder {
     pub fn base_url(self, base: &str) -> Self {
         self.with(|this| {
             let invalid = |error| {
-                Error::new(ErrorKind::Invalid, "build client").with_detail("the base is not a URL").with_url(base).with_source(error)
+                Error::new(ErrorKind::Invalid, "build client")
+                    .with_detail("the base is not a URL")
+                    .with_url(base)
+                    .with_source(error)
             };
             let url = Url::parse(base).map_err(invalid)?;
             Address::from_url(url.clone())?;

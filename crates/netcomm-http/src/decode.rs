@@ -87,11 +87,8 @@ pub(crate) fn plan(headers: &HeaderMap, limits: &Limits) -> Result<Plan> {
     }
     if names.len() > limits.decode_layers {
         let (count, limit) = (names.len(), limits.decode_layers);
-        return Err(
-            Error::new(ErrorKind::TooLarge, "decode body").with_detail(format!(
-                "{count} content codings, more than {limit} (limit decode_layers)"
-            )),
-        );
+        return Err(Error::new(ErrorKind::TooLarge, "decode body")
+            .with_detail(format!("{count} content codings, more than {limit} (limit decode_layers)")));
     }
     let mut codings = Vec::with_capacity(names.len());
     // Listed in the order in which they were applied (RFC 9110 §8.4), so undone from the end.
@@ -106,11 +103,8 @@ pub(crate) fn plan(headers: &HeaderMap, limits: &Limits) -> Result<Plan> {
 
 /// The value of `Accept-Encoding`: what is built in, without preferences. `None` if nothing is.
 pub(crate) fn accept_encoding() -> Option<HeaderValue> {
-    static VALUE: LazyLock<Option<HeaderValue>> = LazyLock::new(|| {
-        HeaderValue::try_from(BUILT_IN.join(", "))
-            .ok()
-            .filter(|value| !value.is_empty())
-    });
+    static VALUE: LazyLock<Option<HeaderValue>> =
+        LazyLock::new(|| HeaderValue::try_from(BUILT_IN.join(", ")).ok().filter(|value| !value.is_empty()));
     VALUE.clone()
 }
 
@@ -215,10 +209,7 @@ mod stream {
         type Data = Bytes;
         type Error = Error;
 
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
             let this = self.get_mut();
             let item = ready!(this.poll_chunk(cx)).transpose();
             if !matches!(item, Some(Ok(_))) {
@@ -262,9 +253,7 @@ mod stream {
                     return Poll::Ready(Err(match source.failure.take() {
                         Some(failure) => failure,
                         // Whatever a decoder says about the end of its input, it wanted more.
-                        None if source.ended => {
-                            failed(ErrorKind::Incomplete, self.coding).with_source(error)
-                        }
+                        None if source.ended => failed(ErrorKind::Incomplete, self.coding).with_source(error),
                         None => failed(ErrorKind::Decode, self.coding).with_source(error),
                     }));
                 }
@@ -284,18 +273,12 @@ mod stream {
         }
 
         fn check(&self) -> Result<()> {
-            let too_large =
-                |detail| Err(Error::new(ErrorKind::TooLarge, "decode body").with_detail(detail));
+            let too_large = |detail| Err(Error::new(ErrorKind::TooLarge, "decode body").with_detail(detail));
             if self.decoded > self.body_bytes {
-                return too_large(format!(
-                    "more than {} bytes (limit body_bytes)",
-                    self.body_bytes
-                ));
+                return too_large(format!("more than {} bytes (limit body_bytes)", self.body_bytes));
             }
             let coded = self.coded.load(Ordering::Relaxed);
-            if self.decoded > RATIO_FREE_BYTES
-                && self.decoded > coded.saturating_mul(self.decode_ratio)
-            {
+            if self.decoded > RATIO_FREE_BYTES && self.decoded > coded.saturating_mul(self.decode_ratio) {
                 return too_large(format!(
                     "{coded} bytes of {} became {}, more than {} for one (limit decode_ratio)",
                     name(self.coding),
@@ -438,11 +421,7 @@ mod stream {
     }
 
     impl AsyncRead for Source {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buffer: &mut ReadBuf<'_>,
-        ) -> Poll<io::Result<()>> {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
             let bytes = ready!(self.poll_bytes(cx));
             let count = bytes.len().min(buffer.remaining());
             buffer.put_slice(&bytes[..count]);
@@ -467,21 +446,15 @@ mod tests {
     #[test]
     fn nothing_to_decode() {
         for values in [&[][..], &[""], &["identity"], &["Identity, ,identity", ","]] {
-            assert_eq!(
-                plan(&headers(values), &Limits::default()).expect("few"),
-                Plan::Identity
-            );
+            assert_eq!(plan(&headers(values), &Limits::default()).expect("few"), Plan::Identity);
         }
     }
 
     #[test]
     fn unknown_codings_are_named() {
-        for (values, name) in [
-            (&["COMPRESS"][..], "compress"),
-            (&["identity, x"], "x"),
-            (&["a", "b"], "b"),
-            (&["gzip;q=1"], "gzip;q=1"),
-        ] {
+        for (values, name) in
+            [(&["COMPRESS"][..], "compress"), (&["identity, x"], "x"), (&["a", "b"], "b"), (&["gzip;q=1"], "gzip;q=1")]
+        {
             let plan = plan(&headers(values), &Limits::default()).expect("few");
             assert_eq!(plan, Plan::Unknown(name.to_owned()));
         }
@@ -494,22 +467,12 @@ mod tests {
 
     #[test]
     fn layers_are_counted_before_they_are_known() {
-        for values in [
-            &["gzip, gzip, gzip"][..],
-            &["a,b", "c"],
-            &["gzip,br", "identity, zstd"],
-        ] {
+        for values in [&["gzip, gzip, gzip"][..], &["a,b", "c"], &["gzip,br", "identity, zstd"]] {
             let error = plan(&headers(values), &Limits::default()).expect_err("too many");
             assert_eq!(error.kind(), ErrorKind::TooLarge);
             assert!(error.to_string().contains("decode_layers"), "{error}");
         }
-        assert!(
-            plan(
-                &headers(&["gzip"]),
-                &Limits::default().with_decode_layers(0)
-            )
-            .is_err()
-        );
+        assert!(plan(&headers(&["gzip"]), &Limits::default().with_decode_layers(0)).is_err());
     }
 
     #[test]
@@ -530,9 +493,7 @@ mod stream_tests {
     use std::task::{Context, Poll};
 
     use async_compression::Level;
-    use async_compression::tokio::bufread::{
-        BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder,
-    };
+    use async_compression::tokio::bufread::{BrotliEncoder, DeflateEncoder, GzipEncoder, ZlibEncoder, ZstdEncoder};
     use async_compression::zstd::CParameter;
     use bytes::Bytes;
     use netcomm_core::Phase;
@@ -546,19 +507,13 @@ mod stream_tests {
 
     /// Runs what needs no reactor.
     fn run<T>(future: impl Future<Output = T>) -> T {
-        tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime")
-            .block_on(future)
+        tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
     }
 
     fn all(mut reader: impl AsyncRead + Unpin) -> Vec<u8> {
         run(async {
             let mut bytes = Vec::new();
-            reader
-                .read_to_end(&mut bytes)
-                .await
-                .expect("memory does not fail");
+            reader.read_to_end(&mut bytes).await.expect("memory does not fail");
             bytes
         })
     }
@@ -589,12 +544,7 @@ mod stream_tests {
                 return Poll::Pending;
             }
             let this = &mut *self;
-            Poll::Ready(
-                this.chunks
-                    .next()
-                    .map(Ok)
-                    .or_else(|| this.error.take().map(Err)),
-            )
+            Poll::Ready(this.chunks.next().map(Ok).or_else(|| this.error.take().map(Err)))
         }
     }
 
@@ -603,15 +553,8 @@ mod stream_tests {
     }
 
     fn failing(bytes: &[u8], chunk_bytes: usize, error: Option<Error>) -> Body {
-        let chunks: Vec<_> = bytes
-            .chunks(chunk_bytes)
-            .map(Bytes::copy_from_slice)
-            .collect();
-        Body::from_stream(Chunks {
-            chunks: chunks.into_iter(),
-            error,
-            waited: false,
-        })
+        let chunks: Vec<_> = bytes.chunks(chunk_bytes).map(Bytes::copy_from_slice).collect();
+        Body::from_stream(Chunks { chunks: chunks.into_iter(), error, waited: false })
     }
 
     fn read(body: Body, codings: &[Coding]) -> Result<Bytes> {
@@ -647,10 +590,7 @@ mod stream_tests {
             let plan = plan(&headers, &Limits::default()).expect("few");
             assert_eq!(plan, Plan::Decode(codings.to_vec()));
         }
-        assert_eq!(
-            accept_encoding().expect("built in"),
-            "gzip, deflate, br, zstd"
-        );
+        assert_eq!(accept_encoding().expect("built in"), "gzip, deflate, br, zstd");
     }
 
     #[test]
@@ -680,14 +620,8 @@ mod stream_tests {
     fn nothing_stays_nothing_and_coded_nothing_too() {
         for coding in CODINGS {
             assert_eq!(read(body(b"", 1), &[coding]).expect("empty"), "");
-            assert_eq!(
-                decode(Body::empty(), vec![coding], &Limits::default()).len(),
-                Some(0)
-            );
-            assert_eq!(
-                read(body(&encode(coding, b""), 1), &[coding]).expect("coded"),
-                ""
-            );
+            assert_eq!(decode(Body::empty(), vec![coding], &Limits::default()).len(), Some(0));
+            assert_eq!(read(body(&encode(coding, b""), 1), &[coding]).expect("coded"), "");
         }
     }
 
@@ -697,25 +631,15 @@ mod stream_tests {
         let rest = coded.split_off(coded.len() - 4);
         run(async {
             let mut body = decode(
-                failing(
-                    &coded,
-                    coded.len(),
-                    Some(Error::timeout("read", Phase::Receive)),
-                ),
+                failing(&coded, coded.len(), Some(Error::timeout("read", Phase::Receive))),
                 vec![Coding::Gzip],
                 &Limits::default(),
             );
-            assert_eq!(
-                body.chunk().await.expect("before the wait").as_deref(),
-                Some(TEXT)
-            );
+            assert_eq!(body.chunk().await.expect("before the wait").as_deref(), Some(TEXT));
             assert!(body.chunk().await.is_err());
         });
         coded.extend(rest);
-        assert_eq!(
-            read(body(&coded, 10), &[Coding::Gzip]).expect("whole"),
-            TEXT
-        );
+        assert_eq!(read(body(&coded, 10), &[Coding::Gzip]).expect("whole"), TEXT);
     }
 
     #[test]
@@ -744,27 +668,15 @@ mod stream_tests {
     #[test]
     fn junk_after_the_end_is_an_error() {
         for coding in CODINGS {
-            for junk in [
-                &b"\0"[..],
-                b"junk!",
-                b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-                &[0xaa; 5000],
-            ] {
+            for junk in [&b"\0"[..], b"junk!", b"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", &[0xaa; 5000]] {
                 let mut coded = encode(coding, TEXT);
                 coded.extend_from_slice(junk);
                 for chunk_bytes in [1, 3, coded.len() - junk.len(), coded.len()] {
                     let error = read(body(&coded, chunk_bytes), &[coding]).expect_err("junk");
                     // One byte of junk may be the start of a magic number.
                     let kinds = [ErrorKind::Decode, ErrorKind::Incomplete];
-                    let allowed = if coding == Coding::Zstd && junk.len() < 4 {
-                        &kinds
-                    } else {
-                        &kinds[..1]
-                    };
-                    assert!(
-                        allowed.contains(&error.kind()),
-                        "{coding:?} {junk:?}: {error:?}"
-                    );
+                    let allowed = if coding == Coding::Zstd && junk.len() < 4 { &kinds } else { &kinds[..1] };
+                    assert!(allowed.contains(&error.kind()), "{coding:?} {junk:?}: {error:?}");
                 }
             }
         }
@@ -777,10 +689,7 @@ mod stream_tests {
                 for chunk_bytes in [1, 100] {
                     let error = read(body(garbage, chunk_bytes), &[coding]).expect_err("garbage");
                     assert_eq!(error.kind(), ErrorKind::Decode, "{coding:?}: {error:?}");
-                    assert!(
-                        error.detail().is_some_and(|detail| detail.contains(name)),
-                        "{error}"
-                    );
+                    assert!(error.detail().is_some_and(|detail| detail.contains(name)), "{error}");
                 }
             }
         }
@@ -791,11 +700,7 @@ mod stream_tests {
         for coding in [Coding::Gzip, Coding::Deflate] {
             let mut coded = encode(coding, TEXT);
             *coded.last_mut().expect("not empty") ^= 1;
-            assert_eq!(
-                kind(body(&coded, 6), &[coding]),
-                Some(ErrorKind::Decode),
-                "{coding:?}"
-            );
+            assert_eq!(kind(body(&coded, 6), &[coding]), Some(ErrorKind::Decode), "{coding:?}");
         }
     }
 
@@ -817,10 +722,7 @@ mod stream_tests {
     #[test]
     fn windows_that_ask_for_too_much_are_refused() {
         let window = |log| {
-            let params = [
-                CParameter::window_log(log),
-                CParameter::content_size_flag(false),
-            ];
+            let params = [CParameter::window_log(log), CParameter::content_size_flag(false)];
             let plain = noise(100_000);
             let coded = all(ZstdEncoder::with_quality_and_params(
                 // Not known to be short, so that the window is not made to fit.

@@ -2,6 +2,9 @@
 
 use http::HeaderMap;
 
+/// Fields that are added to a request after its defaults.
+const ROOM: usize = 3;
+
 /// Every field of `new` takes the place of all fields of its name.
 pub(crate) fn replace(headers: &mut HeaderMap, new: HeaderMap) {
     let mut last = None;
@@ -23,7 +26,12 @@ pub(crate) fn replace(headers: &mut HeaderMap, new: HeaderMap) {
 /// Every field of `defaults` of which `headers` has none is added.
 pub(crate) fn fill(headers: &mut HeaderMap, defaults: &HeaderMap) {
     if headers.is_empty() {
-        headers.clone_from(defaults);
+        // Room for what the way adds: Host, cookies, credentials.
+        let mut filled = HeaderMap::with_capacity(defaults.len() + ROOM);
+        for (name, value) in defaults {
+            filled.append(name.clone(), value.clone());
+        }
+        *headers = filled;
         return;
     }
     for name in defaults.keys() {

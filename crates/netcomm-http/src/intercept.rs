@@ -43,11 +43,7 @@ pub trait Intercept: Send + Sync + 'static {
     /// # Cancel safety
     ///
     /// The future is dropped with the call, at any point where it waits.
-    fn intercept(
-        &self,
-        request: Request<Body>,
-        next: Next<'_>,
-    ) -> impl Future<Output = Result<Response<Body>>> + Send;
+    fn intercept(&self, request: Request<Body>, next: Next<'_>) -> impl Future<Output = Result<Response<Body>>> + Send;
 }
 
 pub(crate) trait InterceptDyn: Send + Sync {

@@ -46,10 +46,7 @@ impl Form {
         // Two keyed hashes of a hasher that the system seeded at random: nobody who writes a part can foresee them.
         let random = || RandomState::new().hash_one(());
         let boundary = format!("netcomm-{:016x}{:016x}", random(), random());
-        Self {
-            boundary,
-            parts: Vec::new(),
-        }
+        Self { boundary, parts: Vec::new() }
     }
 
     /// The same with this boundary. It is up to the caller that no part holds it: a part that does ends there.
@@ -61,9 +58,7 @@ impl Form {
     pub fn with_boundary(mut self, boundary: &str) -> Result<Self> {
         let valid = (1..=MAX_BOUNDARY_BYTES).contains(&boundary.len())
             && !boundary.ends_with(' ')
-            && boundary
-                .bytes()
-                .all(|byte| byte == b' ' || is_boundary_byte(byte));
+            && boundary.bytes().all(|byte| byte == b' ' || is_boundary_byte(byte));
         if !valid {
             return Err(Error::new(ErrorKind::Invalid, "build form").with_detail("not a boundary"));
         }
@@ -91,16 +86,9 @@ impl Form {
     #[must_use]
     pub fn content_type(&self) -> HeaderValue {
         // RFC 2046 §5.1.1: what is no token must be quoted. No boundary character needs a backslash.
-        let quote = if self.boundary.bytes().all(is_token_byte) {
-            ""
-        } else {
-            "\""
-        };
-        HeaderValue::try_from(format!(
-            "multipart/form-data; boundary={quote}{}{quote}",
-            self.boundary
-        ))
-        .expect("boundary characters are visible ASCII or spaces")
+        let quote = if self.boundary.bytes().all(is_token_byte) { "" } else { "\"" };
+        HeaderValue::try_from(format!("multipart/form-data; boundary={quote}{}{quote}", self.boundary))
+            .expect("boundary characters are visible ASCII or spaces")
     }
 
     /// The body. Its length is known if that of every part is, and it can be sent again if every part can.
@@ -132,11 +120,7 @@ impl Form {
         let pieces = Mutex::new(pieces);
         Body::replayable(move || {
             let pieces = pieces.lock().unwrap_or_else(PoisonError::into_inner);
-            let again = |piece: &Body| {
-                piece
-                    .try_clone()
-                    .expect("every piece could be cloned before")
-            };
+            let again = |piece: &Body| piece.try_clone().expect("every piece could be cloned before");
             Sequence::body(pieces.iter().map(again))
         })
     }
@@ -151,9 +135,7 @@ impl Default for Form {
 impl fmt::Debug for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.parts.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Form")
-            .field("parts", &names)
-            .finish_non_exhaustive()
+        f.debug_struct("Form").field("parts", &names).finish_non_exhaustive()
     }
 }
 
@@ -179,11 +161,7 @@ impl Part {
     /// A stream. The length of the form is known if [`Body::len`] is, and the form can be sent again if the body is
     /// one that can ([`Body::replayable`]). Trailers are dropped.
     pub fn stream(body: impl Into<Body>) -> Self {
-        Self {
-            body: body.into(),
-            file_name: None,
-            headers: HeaderMap::new(),
-        }
+        Self { body: body.into(), file_name: None, headers: HeaderMap::new() }
     }
 
     /// Makes the part a file of this name, which may be any text. It is a file's name and no path (RFC 7578 §4.2):
@@ -203,9 +181,7 @@ impl Part {
     pub fn content_type(self, media_type: &str) -> Result<Self> {
         let name = media_type.split(';').next().unwrap_or("").trim_end();
         let is_token = |text: &str| !text.is_empty() && text.bytes().all(is_token_byte);
-        let well_formed = name
-            .split_once('/')
-            .is_some_and(|(a, b)| is_token(a) && is_token(b));
+        let well_formed = name.split_once('/').is_some_and(|(a, b)| is_token(a) && is_token(b));
         match HeaderValue::from_str(media_type) {
             Ok(value) if well_formed => Ok(self.header(CONTENT_TYPE, value)),
             _ => Err(Error::new(ErrorKind::Invalid, "build form").with_detail("not a media type")),
@@ -244,10 +220,7 @@ impl Part {
 
 impl fmt::Debug for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Part")
-            .field("body", &self.body)
-            .field("file_name", &self.file_name)
-            .finish_non_exhaustive()
+        f.debug_struct("Part").field("body", &self.body).field("file_name", &self.file_name).finish_non_exhaustive()
     }
 }
 
@@ -281,11 +254,7 @@ fn write_escaped(text: &str, head: &mut Vec<u8>) {
 fn write_name(name: &HeaderName, head: &mut Vec<u8>) {
     let mut first = true;
     for byte in name.as_str().bytes() {
-        head.push(if first {
-            byte.to_ascii_uppercase()
-        } else {
-            byte
-        });
+        head.push(if first { byte.to_ascii_uppercase() } else { byte });
         first = byte == b'-';
     }
 }
@@ -297,9 +266,7 @@ struct Sequence {
 
 impl Sequence {
     fn body(pieces: impl IntoIterator<Item = Body>) -> Body {
-        Body::boxed(Box::pin(Self {
-            pieces: pieces.into_iter().collect(),
-        }))
+        Body::boxed(Box::pin(Self { pieces: pieces.into_iter().collect() }))
     }
 }
 
@@ -307,10 +274,7 @@ impl HttpBody for Sequence {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         while let Some(piece) = self.pieces.front_mut() {
             match ready!(Pin::new(piece).poll_frame(cx)) {
                 Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
@@ -335,11 +299,7 @@ impl HttpBody for Sequence {
     fn size_hint(&self) -> SizeHint {
         let mut hint = SizeHint::new();
         let hints: Vec<_> = self.pieces.iter().map(HttpBody::size_hint).collect();
-        hint.set_lower(
-            hints
-                .iter()
-                .fold(0, |sum, hint| sum.saturating_add(hint.lower())),
-        );
+        hint.set_lower(hints.iter().fold(0, |sum, hint| sum.saturating_add(hint.lower())));
         let upper = |sum: u64, hint: &SizeHint| sum.checked_add(hint.upper()?);
         if let Some(upper) = hints.iter().try_fold(0, upper) {
             hint.set_upper(upper);
@@ -355,12 +315,8 @@ mod tests {
     use super::*;
 
     fn bytes(body: Body) -> Bytes {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
-        runtime
-            .block_on(body.collect(1 << 20))
-            .expect("memory does not fail")
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(body.collect(1 << 20)).expect("memory does not fail")
     }
 
     fn form() -> Form {
@@ -374,15 +330,8 @@ mod tests {
         impl futures_core::Stream for Once {
             type Item = Result<Bytes>;
 
-            fn poll_next(
-                mut self: Pin<&mut Self>,
-                _: &mut Context<'_>,
-            ) -> Poll<Option<Self::Item>> {
-                Poll::Ready(
-                    self.0
-                        .take()
-                        .map(|text| Ok(Bytes::from_static(text.as_bytes()))),
-                )
+            fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+                Poll::Ready(self.0.take().map(|text| Ok(Bytes::from_static(text.as_bytes()))))
             }
         }
         Body::from_stream(Once(Some(text)))
@@ -392,30 +341,18 @@ mod tests {
     fn bytes_on_the_wire() {
         let body = form()
             .text("title", "A \"walk\"\r\n--")
-            .part(
-                "fi\"le\r\n",
-                Part::bytes(&b"\x89PNG"[..]).file_name("ü\".png"),
-            )
+            .part("fi\"le\r\n", Part::bytes(&b"\x89PNG"[..]).file_name("ü\".png"))
             .part("empty", Part::text(""))
-            .part(
-                "json",
-                Part::text("{}")
-                    .content_type("application/json; charset=utf-8")
-                    .expect("a type"),
-            )
+            .part("json", Part::text("{}").content_type("application/json; charset=utf-8").expect("a type"))
             .part(
                 "odd",
-                Part::stream(once("streamed")).file_name("a\\b").header(
-                    HeaderName::from_static("x-my-id"),
-                    HeaderValue::from_static("7"),
-                ),
+                Part::stream(once("streamed"))
+                    .file_name("a\\b")
+                    .header(HeaderName::from_static("x-my-id"), HeaderValue::from_static("7")),
             )
             .part(
                 "ignored",
-                Part::text("own").header(
-                    CONTENT_DISPOSITION,
-                    HeaderValue::from_static("form-data; name=own"),
-                ),
+                Part::text("own").header(CONTENT_DISPOSITION, HeaderValue::from_static("form-data; name=own")),
             )
             .into_body();
         assert_eq!(body.len(), None);
@@ -469,12 +406,7 @@ mod tests {
     fn length_and_repetition_are_those_of_the_parts() {
         let body = Form::new()
             .text("a", "b")
-            .part(
-                "c",
-                Part::stream(Body::replayable(|| {
-                    Body::from_reader(&b"made"[..], Some(4))
-                })),
-            )
+            .part("c", Part::stream(Body::replayable(|| Body::from_reader(&b"made"[..], Some(4)))))
             .into_body();
         let again = body.try_clone().expect("every part can be sent again");
         let length = body.len().expect("every length is known");
@@ -482,9 +414,7 @@ mod tests {
         assert_eq!(first, second);
         assert_eq!(first.len() as u64, length);
 
-        let body = form()
-            .part("c", Part::stream(Body::from_reader(&b"once"[..], Some(4))))
-            .into_body();
+        let body = form().part("c", Part::stream(Body::from_reader(&b"once"[..], Some(4)))).into_body();
         assert!(body.try_clone().is_none());
         assert_eq!(body.len(), Some(bytes(body).len() as u64));
     }
@@ -492,13 +422,8 @@ mod tests {
     #[test]
     fn an_error_of_a_part_ends_the_form() {
         let broken = Body::from_reader(&b"short"[..], Some(6));
-        let mut body = form()
-            .part("a", Part::stream(broken))
-            .text("b", "")
-            .into_body();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .expect("a runtime");
+        let mut body = form().part("a", Part::stream(broken)).text("b", "").into_body();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         runtime.block_on(async {
             assert!(body.chunk().await.is_ok_and(|head| head.is_some()));
             assert!(body.chunk().await.is_ok_and(|part| part.is_some()));
@@ -509,11 +434,7 @@ mod tests {
 
     #[test]
     fn boundaries() {
-        let header = |boundary: &str| {
-            Form::new()
-                .with_boundary(boundary)
-                .map(|form| form.content_type())
-        };
+        let header = |boundary: &str| Form::new().with_boundary(boundary).map(|form| form.content_type());
         for (boundary, expected) in [
             ("a", "multipart/form-data; boundary=a"),
             ("a'+_-.b", "multipart/form-data; boundary=a'+_-.b"),
@@ -523,20 +444,8 @@ mod tests {
             assert_eq!(header(boundary).expect(boundary), expected);
         }
         assert!(header(&"x".repeat(70)).is_ok());
-        for boundary in [
-            "",
-            "a ",
-            "a\"b",
-            "a\r\nb",
-            "ü",
-            "a;b",
-            "a\\b",
-            &"x".repeat(71),
-        ] {
-            assert_eq!(
-                header(boundary).expect_err(boundary).kind(),
-                ErrorKind::Invalid
-            );
+        for boundary in ["", "a ", "a\"b", "a\r\nb", "ü", "a;b", "a\\b", &"x".repeat(71)] {
+            assert_eq!(header(boundary).expect_err(boundary).kind(), ErrorKind::Invalid);
         }
         assert_ne!(Form::new().boundary, Form::new().boundary);
         assert!(Form::new().with_boundary(&Form::new().boundary).is_ok());
@@ -544,38 +453,18 @@ mod tests {
 
     #[test]
     fn media_types() {
-        for media_type in [
-            "text/plain",
-            "image/svg+xml",
-            "text/plain; charset=\"x y\"",
-            "a/b ;c=d",
-        ] {
-            assert!(
-                Part::text("").content_type(media_type).is_ok(),
-                "{media_type}"
-            );
+        for media_type in ["text/plain", "image/svg+xml", "text/plain; charset=\"x y\"", "a/b ;c=d"] {
+            assert!(Part::text("").content_type(media_type).is_ok(), "{media_type}");
         }
-        for media_type in [
-            "",
-            "text",
-            "/",
-            "text/",
-            "text/plain\r\nx: y",
-            "te xt/plain",
-            "a/b/c",
-        ] {
-            let error = Part::text("")
-                .content_type(media_type)
-                .expect_err(media_type);
+        for media_type in ["", "text", "/", "text/", "text/plain\r\nx: y", "te xt/plain", "a/b/c"] {
+            let error = Part::text("").content_type(media_type).expect_err(media_type);
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }
     }
 
     #[test]
     fn debug_shows_no_content() {
-        let form = Form::new()
-            .text("name", "hunter2")
-            .part("key", Part::text("hunter2"));
+        let form = Form::new().text("name", "hunter2").part("key", Part::text("hunter2"));
         let text = format!("{form:?} {:?}", Part::text("hunter2").file_name("x"));
         assert!(!text.contains("hunter2") && text.contains("name"), "{text}");
     }

@@ -1,13 +1,14 @@
 //! Scheme, host and port: what connections, credentials and limits belong to.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
-use http::Uri;
 use http::uri::Authority;
+use http::{HeaderValue, Uri};
 use netcomm_core::Host;
 
 /// An origin (RFC 6454): scheme, host and port. Made from canonical URIs, so that equal origins are equal texts.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone)]
 pub struct Origin {
     secure: bool,
     authority: Authority,
@@ -54,15 +55,49 @@ impl Origin {
         Host::parse(self.host())
     }
 
+    /// The text of `Display`, made without its machinery: observations want it often.
+    pub(crate) fn to_text(&self) -> String {
+        let authority = self.authority.as_str();
+        let mut text = String::with_capacity(authority.len() + "https://:65535".len());
+        text.push_str(self.scheme());
+        text.push_str("://");
+        text.push_str(authority);
+        if self.authority.host().len() == authority.len() {
+            text.push_str(if self.secure { ":443" } else { ":80" });
+        }
+        text
+    }
+
+    /// Host and port as they stand in the URI.
+    pub(crate) fn authority(&self) -> &str {
+        self.authority.as_str()
+    }
+
     /// The value of a `Host` field (RFC 9110 §7.2): without the port where it is the scheme's default.
-    pub(crate) fn authority(&self) -> &Authority {
-        &self.authority
+    pub(crate) fn host_value(&self) -> HeaderValue {
+        HeaderValue::from_str(self.authority.as_str()).expect("an authority is made of visible ASCII")
+    }
+}
+
+/// By text: canonical authorities are equal only if their bytes are.
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.secure == other.secure && self.authority.as_str() == other.authority.as_str()
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.authority.as_str().as_bytes());
+        state.write_u8(u8::from(self.secure));
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme(), self.host(), self.port())
+        f.write_str(&self.to_text())
     }
 }
 

@@ -8,9 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use netcomm_core::{
-    Body, CallId, Clock, Error, ErrorKind, Event, Interest, MinRate, Observation, Phase, Result, Tap,
-};
+use netcomm_core::{Body, CallId, Clock, Error, ErrorKind, Event, Interest, MinRate, Observation, Phase, Result, Tap};
 
 use crate::alarm::Alarm;
 use crate::conn::WireBody;
@@ -67,7 +65,7 @@ pub(crate) fn bounded(
         Source::Wire(body) => body.size_hint().exact(),
         Source::Foreign(body, _) => body.len(),
     };
-    let receive = Receive {
+    Body::boxed(Box::pin(Receive {
         source,
         terms,
         total,
@@ -79,12 +77,7 @@ pub(crate) fn bounded(
         since: None,
         window: Window::default(),
         ended: false,
-    };
-    // What is here already needs no watching.
-    match receive.source {
-        Source::Wire(WireBody::Whole(ref bytes)) if bytes.len() as u64 <= receive.terms.max_bytes => receive.finish_whole(),
-        _ => Body::boxed(Box::pin(receive)),
-    }
+    }))
 }
 
 struct Receive {
@@ -110,18 +103,6 @@ struct Window {
 }
 
 impl Receive {
-    fn finish_whole(mut self) -> Body {
-        let Source::Wire(WireBody::Whole(bytes)) = &mut self.source else { return Body::boxed(Box::pin(self)) };
-        let bytes = std::mem::take(bytes);
-        self.got = bytes.len() as u64;
-        if let Some(progress) = self.terms.progress.as_ref().filter(|_| self.got > 0) {
-            progress.report(self.got, self.total);
-        }
-        self.receive.set(Duration::ZERO);
-        self.end(None);
-        bytes.into()
-    }
-
     fn source_has_ended(&self) -> bool {
         match &self.source {
             Source::Wire(body) => body.is_end_stream(),
@@ -169,8 +150,9 @@ impl Receive {
         let rang = alarm.poll(deadline, cx).is_ready();
         self.since = Some(since);
         rang.then(|| match total {
-            Some(total) if total <= idle_end => Error::timeout("read body", Phase::Total)
-                .with_detail("the whole call took too long (timeout total)"),
+            Some(total) if total <= idle_end => {
+                Error::timeout("read body", Phase::Total).with_detail("the whole call took too long (timeout total)")
+            }
             _ => Error::timeout("read body", Phase::Receive)
                 .with_detail(format!("no byte for {idle:?} (timeout idle_body)")),
         })
@@ -209,7 +191,8 @@ impl HttpBody for Receive {
         let max_bytes = this.terms.max_bytes;
         let too_large = |announced: Option<u64>| {
             let what = announced.map_or_else(|| "more".to_owned(), |bytes| format!("{bytes} bytes announced, more"));
-            Error::new(ErrorKind::TooLarge, "read body").with_detail(format!("{what} than {max_bytes} bytes (limit body_bytes)"))
+            Error::new(ErrorKind::TooLarge, "read body")
+                .with_detail(format!("{what} than {max_bytes} bytes (limit body_bytes)"))
         };
         if this.got == 0 && this.total.is_some_and(|total| total > max_bytes) {
             return this.fail(too_large(this.total));

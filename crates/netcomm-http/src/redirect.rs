@@ -178,7 +178,15 @@ mod tests {
             assert_eq!((follow.address.uri.to_string().as_str(), follow.crosses_origin), (then, crosses), "{location}");
             assert!(follow.address.user.is_none());
         }
-        for location in ["file:///etc/passwd", "data:text/plain,x", "javascript:alert(1)", "http://", "http://[::1", "ftp://a/", "http://a b/"] {
+        for location in [
+            "file:///etc/passwd",
+            "data:text/plain,x",
+            "javascript:alert(1)",
+            "http://",
+            "http://[::1",
+            "ftp://a/",
+            "http://a b/",
+        ] {
             let error = go("http://a.example/x", "GET", 302, location).expect_err(location);
             assert_eq!(error.kind(), ErrorKind::Redirect, "{location}");
         }
@@ -201,7 +209,17 @@ mod tests {
     #[test]
     fn nothing_secret_crosses_origins() {
         let mut headers = HeaderMap::new();
-        for name in ["authorization", "cookie", "x-api-key", "x-own", "accept", "content-type", "host", "referer", "x-session-token"] {
+        for name in [
+            "authorization",
+            "cookie",
+            "x-api-key",
+            "x-own",
+            "accept",
+            "content-type",
+            "host",
+            "referer",
+            "x-session-token",
+        ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
         }
         let mut marked = HeaderValue::from_static("v");

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::address::{Address, IntoAddress};
 use crate::auth::Credentials;
+use crate::call;
 use crate::client::Client;
 use crate::progress::{OnProgress, Progress};
 use crate::redirect::Redirects;
@@ -96,7 +97,8 @@ impl fmt::Debug for Request {
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
-    request: Result<Request>,
+    /// Boxed, since it is passed from setter to setter.
+    request: Result<Box<Request>>,
 }
 
 impl RequestBuilder {
@@ -106,7 +108,7 @@ impl RequestBuilder {
             if let Some((user, password)) = address.user.take() {
                 headers.insert(AUTHORIZATION, fixed(&Credentials::basic(&user, &password)?)?);
             }
-            Ok(Request { method, address, headers, body: Body::empty(), options: Options::default() })
+            Ok(Box::new(Request { method, address, headers, body: Body::empty(), options: Options::default() }))
         });
         Self { client, request }
     }
@@ -180,9 +182,8 @@ impl RequestBuilder {
     /// a struct or a sequence of pairs.
     pub fn query(self, pairs: &(impl Serialize + ?Sized)) -> Self {
         self.with(|request| {
-            let added = serde_urlencoded::to_string(pairs).map_err(|error| {
-                Error::new(ErrorKind::Invalid, "encode query").with_detail(error.to_string())
-            })?;
+            let added = serde_urlencoded::to_string(pairs)
+                .map_err(|error| Error::new(ErrorKind::Invalid, "encode query").with_detail(error.to_string()))?;
             if added.is_empty() {
                 return Ok(());
             }
@@ -208,9 +209,8 @@ impl RequestBuilder {
     /// Sets the body to name-value pairs, `application/x-www-form-urlencoded`.
     pub fn form(self, pairs: &(impl Serialize + ?Sized)) -> Self {
         self.with(|request| {
-            let text = serde_urlencoded::to_string(pairs).map_err(|error| {
-                Error::new(ErrorKind::Invalid, "encode form").with_detail(error.to_string())
-            })?;
+            let text = serde_urlencoded::to_string(pairs)
+                .map_err(|error| Error::new(ErrorKind::Invalid, "encode form").with_detail(error.to_string()))?;
             let form = HeaderValue::from_static("application/x-www-form-urlencoded");
             request.headers.entry(CONTENT_TYPE).or_insert(form);
             request.body = text.into();
@@ -222,9 +222,8 @@ impl RequestBuilder {
     #[cfg(feature = "json")]
     pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
         self.with(|request| {
-            let bytes = serde_json::to_vec(value).map_err(|error| {
-                Error::new(ErrorKind::Invalid, "encode json").with_source(error)
-            })?;
+            let bytes = serde_json::to_vec(value)
+                .map_err(|error| Error::new(ErrorKind::Invalid, "encode json").with_source(error))?;
             request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
             request.body = bytes.into();
             Ok(())
@@ -315,7 +314,7 @@ impl RequestBuilder {
     ///
     /// [`ErrorKind::Invalid`]: the first mistake that was made.
     pub fn build(self) -> Result<Request> {
-        self.request
+        self.request.map(|request| *request)
     }
 
     /// Sends the request and waits for the head of the response. A response of any status is `Ok`: see
@@ -330,7 +329,8 @@ impl RequestBuilder {
     /// Dropping the future calls the request off and closes the connection that it was using; the server may have
     /// seen it.
     pub async fn send(self) -> Result<Response> {
-        self.client.execute(self.request?).await
+        let Self { client, request } = self;
+        call::run(&client, request?).await
     }
 }
 
@@ -345,9 +345,8 @@ where
     V: TryInto<HeaderValue>,
     V::Error: Into<http::Error>,
 {
-    let invalid = |what, error: http::Error| {
-        Error::new(ErrorKind::Invalid, "build request").with_detail(what).with_source(error)
-    };
+    let invalid =
+        |what, error: http::Error| Error::new(ErrorKind::Invalid, "build request").with_detail(what).with_source(error);
     let name = name.try_into().map_err(|error| invalid("not a header name", error.into()))?;
     let value = value.try_into().map_err(|error| invalid("not a header value", error.into()))?;
     Ok((name, value))

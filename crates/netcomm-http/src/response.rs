@@ -31,7 +31,8 @@ pub(crate) struct Facts {
     pub(crate) uri: Uri,
     pub(crate) redirects: Vec<Uri>,
     pub(crate) timing: Timing,
-    pub(crate) receive: ReceiveTime,
+    /// Where the end of the body is told; `None` if it was there with the head.
+    pub(crate) receive: Option<ReceiveTime>,
     pub(crate) meta: Option<Arc<Meta>>,
     pub(crate) buffered_bytes: usize,
 }
@@ -40,14 +41,14 @@ pub(crate) struct Facts {
 #[derive(Clone, Debug)]
 pub struct TimingWatch {
     timing: Timing,
-    receive: ReceiveTime,
+    receive: Option<ReceiveTime>,
 }
 
 impl TimingWatch {
     /// The timing as it is known now.
     #[must_use]
     pub fn get(&self) -> Timing {
-        Timing { receive: self.receive.get(), ..self.timing }
+        self.timing.with_receive(self.receive.as_ref())
     }
 }
 
@@ -127,7 +128,7 @@ impl Response {
     /// Where the time went, as far as it is known now.
     #[must_use]
     pub fn timing(&self) -> Timing {
-        Timing { receive: self.facts.receive.get(), ..self.facts.timing }
+        self.facts.timing.with_receive(self.facts.receive.as_ref())
     }
 
     /// The timing, to be read after the body.
@@ -201,7 +202,8 @@ impl Response {
         self.check_decoded()?;
         let content_type = self.parts.headers.get(CONTENT_TYPE).cloned();
         let url = self.facts.uri.clone();
-        crate::charset::text(self.bytes().await?, content_type.as_ref()).map_err(|error| error.with_url(&url.to_string()))
+        crate::charset::text(self.bytes().await?, content_type.as_ref())
+            .map_err(|error| error.with_url(&url.to_string()))
     }
 
     /// The whole body, parsed as JSON.

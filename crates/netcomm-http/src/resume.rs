@@ -35,8 +35,15 @@ pub(crate) fn attach(
     rest.options.decode = Some(false);
     // The first body reports for itself; what comes after a break is reported from here, with what came before.
     let progress = rest.options.download.take();
-    let download =
-        Download { total: body.len(), rest, progress, state: State::Reading(body), got: 0, left: times, resumed: false };
+    let download = Download {
+        total: body.len(),
+        rest,
+        progress,
+        state: State::Reading(body),
+        got: 0,
+        left: times,
+        resumed: false,
+    };
     http::Response::from_parts(parts, Body::boxed(Box::pin(download)))
 }
 

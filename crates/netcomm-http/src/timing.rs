@@ -45,16 +45,28 @@ impl Timing {
         self.before + self.blocked + self.send + self.wait + steps.into_iter().flatten().sum::<Duration>()
     }
 
+    /// The same with the time of the body, where that is told elsewhere.
+    pub(crate) fn with_receive(self, receive: Option<&ReceiveTime>) -> Self {
+        match receive {
+            Some(receive) => Self { receive: receive.get(), ..self },
+            None => self,
+        }
+    }
+
     pub(crate) fn set_steps(&mut self, steps: &Steps) {
         (self.dns, self.connect, self.proxy, self.tls) = (steps.dns, steps.connect, steps.proxy, steps.tls);
     }
 }
 
 /// The end of a body as it is awaited by who asks for the timing: written once by the body, read by the response.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReceiveTime(Arc<AtomicU64>);
 
 impl ReceiveTime {
+    pub(crate) fn new() -> Self {
+        Self(Arc::default())
+    }
+
     pub(crate) fn set(&self, took: Duration) {
         // 0 means "not over": an instant end counts as one nanosecond.
         self.0.store(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).max(1), Ordering::Release);
@@ -77,7 +89,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let timing = Timing { before: second, dns: Some(second), wait: second, ..Timing::default() };
         assert_eq!(timing.total(), 3 * second);
-        let receive = ReceiveTime::default();
+        let receive = ReceiveTime::new();
         assert_eq!(receive.get(), None);
         receive.set(Duration::ZERO);
         assert_eq!(receive.get(), Some(Duration::from_nanos(1)));

@@ -12,7 +12,6 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("hickory_resolver", "netcomm-dial", "hickory"),
     ("hyper", "netcomm-http", "conn"),
     ("hyper_util", "netcomm-http", "conn"),
-    ("cookie_store", "netcomm-http", "cookie"),
     ("psl", "netcomm-http", "cookie"),
     ("async_compression", "netcomm-http", "decode"),
     ("tower_service", "netcomm-http", "service"),

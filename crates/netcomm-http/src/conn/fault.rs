@@ -59,20 +59,29 @@ fn beneath(error: &hyper::Error) -> ErrorKind {
     ErrorKind::Closed
 }
 
-/// Whether the peer said that it has not processed the request: the stream was refused, or lies beyond the last one
-/// that a graceful GOAWAY names (RFC 9113 §6.8, §8.7).
+/// How a peer said that it has not processed a request.
 #[cfg(feature = "http2")]
-pub(super) fn was_refused(error: &hyper::Error) -> bool {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// This stream was refused (RFC 9113 §8.7).
+    Stream,
+    /// It lies beyond the last stream that a graceful GOAWAY names (RFC 9113 §6.8).
+    Leaving,
+}
+
+/// Whether the peer said that it has not processed the request.
+#[cfg(feature = "http2")]
+pub(super) fn refusal(error: &hyper::Error) -> Option<Refusal> {
     let mut source = error.source();
     while let Some(cause) = source {
         if let Some(cause) = cause.downcast_ref::<::h2::Error>() {
             return match cause.reason() {
-                Some(::h2::Reason::REFUSED_STREAM) => cause.is_remote(),
-                Some(::h2::Reason::NO_ERROR) => cause.is_go_away() && cause.is_remote(),
-                _ => false,
+                Some(::h2::Reason::REFUSED_STREAM) if cause.is_remote() => Some(Refusal::Stream),
+                Some(::h2::Reason::NO_ERROR) if cause.is_go_away() && cause.is_remote() => Some(Refusal::Leaving),
+                _ => None,
             };
         }
         source = cause.source();
     }
-    false
+    None
 }

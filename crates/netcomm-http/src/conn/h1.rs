@@ -8,7 +8,6 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -20,6 +19,8 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Phase, Result};
 
+use super::interim::{Counter, Interim};
+use super::watched::Watched;
 use super::{Bounds, Failed, Meta, Upload, WireBody, fault, head};
 use crate::alarm::Alarm;
 use crate::pool::Lease;
@@ -34,11 +35,11 @@ const WHOLE_BYTES: u64 = 32 * 1024;
 /// One HTTP/1.1 connection.
 pub(crate) struct H1 {
     send: SendRequest<Upload>,
-    connection: Pin<Box<Connection<TokioIo<Io>, Upload>>>,
+    connection: Pin<Box<Connection<TokioIo<Watched<Counter>>, Upload>>>,
     finished: bool,
     meta: Arc<Meta>,
     alarm: Alarm,
-    interim: Arc<AtomicUsize>,
+    interim: Arc<Interim>,
     used: bool,
     /// What the peer said of how long it keeps the connection idle.
     pub(crate) keep_alive: Option<Duration>,
@@ -53,16 +54,19 @@ impl H1 {
         if limits.headers != CHEAP_HEADERS {
             builder.max_headers(limits.headers);
         }
-        let (send, connection) = builder.handshake(TokioIo::new(io)).await.map_err(|error| {
-            Error::new(ErrorKind::Closed, "open connection").with_source(error).with_unsent()
-        })?;
+        let interim = Arc::<Interim>::default();
+        let io = TokioIo::new(Watched::new(io, Counter::new(Arc::clone(&interim))));
+        let (send, connection) = builder
+            .handshake(io)
+            .await
+            .map_err(|error| Error::new(ErrorKind::Closed, "open connection").with_source(error).with_unsent())?;
         Ok(Self {
             send,
             connection: Box::pin(connection),
             finished: false,
             meta: Arc::new(meta),
             alarm: Alarm::new(Arc::clone(clock)),
-            interim: Arc::default(),
+            interim,
             used: false,
             keep_alive: None,
         })
@@ -103,21 +107,17 @@ impl fmt::Debug for H1 {
 
 pub(super) async fn send(
     mut lease: Lease,
-    mut request: Request<Upload>,
+    request: Request<Upload>,
     bounds: &Bounds<'_>,
 ) -> Result<Response<WireBody>, Failed> {
     lease.soil();
     let h1 = lease.h1_mut();
     h1.used = true;
-    h1.interim.store(0, Ordering::Relaxed);
-    let interim = Arc::clone(&h1.interim);
-    hyper::ext::on_informational(&mut request, move |_| {
-        interim.fetch_add(1, Ordering::Relaxed);
-    });
+    h1.interim.expect_head();
     let mut reply = pin!(h1.send.try_send_request(request));
     let outcome = poll_fn(|cx| {
         h1.advance(cx);
-        if h1.interim.load(Ordering::Relaxed) > bounds.limits.interim {
+        if h1.interim.seen() > bounds.limits.interim {
             return Poll::Ready(Err(Error::new(ErrorKind::TooLarge, "read response")
                 .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim))));
         }
@@ -150,29 +150,20 @@ pub(super) async fn send(
         }
     };
     let (parts, incoming) = response.into_parts();
-    let reusable = head::check(parts.version, parts.status, &parts.headers, bounds.limits)?;
-    lease.h1_mut().keep_alive = keep_alive(&parts.headers);
-    let body = begin_body(incoming, lease, reusable)?;
+    let verdict = head::check(parts.version, parts.status, &parts.headers, bounds.limits)?;
+    lease.h1_mut().keep_alive = verdict.keep_alive;
+    let body = begin_body(incoming, lease, verdict.reusable)?;
     Ok(Response::from_parts(parts, body))
 }
 
 pub(super) fn header_timeout(bounds: &Bounds<'_>, sending: bool) -> Error {
-    let (phase, what) = if sending { (Phase::Send, "the request stood still") } else { (Phase::Wait, "no response head") };
+    let (phase, what) =
+        if sending { (Phase::Send, "the request stood still") } else { (Phase::Wait, "no response head") };
     Error::timeout("exchange", phase).with_detail(format!("{what} for {:?} (timeout header)", bounds.timeouts.header))
 }
 
 fn is_io(error: &hyper::Error) -> bool {
     std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
-}
-
-/// `timeout` of a `Keep-Alive` field (RFC 2068 §19.7.1.1; in use though never standardised since).
-fn keep_alive(headers: &http::HeaderMap) -> Option<Duration> {
-    let value = headers.get("keep-alive")?.to_str().ok()?;
-    let seconds = value.split(',').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("timeout").then(|| value.trim().parse().ok())?
-    })?;
-    Some(Duration::from_secs(seconds))
 }
 
 /// Takes what has come of the body already. If that is all of it, the connection is free at once.
@@ -243,27 +234,5 @@ pub(super) fn poll_body(
             Poll::Ready(None)
         }
         Poll::Pending => Poll::Pending,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderMap;
-
-    use super::*;
-
-    #[test]
-    fn keep_alive_timeouts() {
-        for (value, expected) in [
-            ("timeout=5", Some(5)),
-            ("max=100, Timeout = 7", Some(7)),
-            ("timeout=x", None),
-            ("max=3", None),
-            ("", None),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert("keep-alive", value.parse().expect(value));
-            assert_eq!(keep_alive(&headers), expected.map(Duration::from_secs), "{value}");
-        }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,9 @@ use http::{Request, Response};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Result};
+use tokio::sync::Notify;
 
+use super::watched::{Look, Watched};
 use super::{Bounds, Failed, Meta, Upload, WireBody, fault, h1, head};
 use crate::alarm::Alarm;
 use crate::pool::StreamLease;
@@ -32,36 +34,65 @@ pub(crate) struct H2 {
     most_streams: Arc<AtomicUsize>,
     active: AtomicUsize,
     used: AtomicBool,
+    leaving: AtomicBool,
+    /// Whether `most_streams` is the peer's word, not our guess.
+    settled: Arc<AtomicBool>,
     idle_since: Mutex<Instant>,
     meta: Arc<Meta>,
     clock: Arc<dyn Clock>,
 }
 
 impl H2 {
-    pub(super) async fn open(io: Io, meta: Meta, limits: &Limits, clock: &Arc<dyn Clock>) -> Result<Self> {
+    /// `on_room` is called whenever the peer allows more streams than before.
+    pub(super) async fn open(
+        io: Io,
+        meta: Meta,
+        limits: &Limits,
+        clock: &Arc<dyn Clock>,
+        on_room: impl Fn() + Send + 'static,
+    ) -> Result<Self> {
+        let heard = Arc::new(Notify::new());
         let (send, mut connection) = Builder::new(TokioExecutor::new())
             .timer(Timer(Arc::clone(clock)))
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            // Until the peer has said how many streams it allows, one is sure to be.
+            .initial_max_send_streams(1)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY)
-            .handshake(TokioIo::new(io))
+            .handshake(TokioIo::new(Watched::new(io, Heard(Some(Arc::clone(&heard))))))
             .await
             .map_err(|error| Error::new(ErrorKind::Closed, "open connection").with_source(error).with_unsent())?;
         let most_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
-        let most_streams_seen = Arc::clone(&most_streams);
+        let settled = Arc::new(AtomicBool::new(false));
+        let (seen_streams, seen_settled) = (Arc::clone(&most_streams), Arc::clone(&settled));
         // Each request on the connection is told of its end by the engine; there is nobody else to tell.
-        drop(tokio::spawn(poll_fn(move |cx| {
-            let outcome = Pin::new(&mut connection).poll(cx);
-            most_streams_seen.store(connection.current_max_send_streams(), Ordering::Release);
-            outcome.map(drop)
-        })));
+        drop(tokio::spawn(async move {
+            let mut first_word = pin!(heard.notified());
+            poll_fn(move |cx| {
+                let outcome = Pin::new(&mut connection).poll(cx);
+                // The engine reads frames in a task of its own and does not wake this one for SETTINGS.
+                let news = !seen_settled.load(Ordering::Acquire) && first_word.as_mut().poll(cx).is_ready();
+                let most = connection.current_max_send_streams();
+                let more = seen_streams.swap(most, Ordering::AcqRel) < most;
+                if news {
+                    seen_settled.store(true, Ordering::Release);
+                }
+                if more || news {
+                    on_room();
+                }
+                outcome.map(drop)
+            })
+            .await;
+        }));
         Ok(Self {
             send,
             most_streams,
             active: AtomicUsize::new(0),
             used: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
+            settled,
             idle_since: Mutex::new(clock.now()),
             meta: Arc::new(meta),
             clock: Arc::clone(clock),
@@ -72,12 +103,18 @@ impl H2 {
         &self.meta
     }
 
+    /// Whether it takes no more requests: it has ended, or its peer has said that it will (GOAWAY).
     pub(crate) fn is_closed(&self) -> bool {
-        self.send.is_closed()
+        self.leaving.load(Ordering::Acquire) || self.send.is_closed()
     }
 
     pub(crate) fn active(&self) -> usize {
         self.active.load(Ordering::Acquire)
+    }
+
+    /// Whether the peer has said how many streams it allows.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.settled.load(Ordering::Acquire)
     }
 
     /// Since when no stream is open; `None` while one is.
@@ -145,11 +182,26 @@ pub(super) async fn send(
             if let Some(own) = bounds.watch.as_ref().and_then(super::Watch::take_error) {
                 return Err(own.into());
             }
-            let unsent = request.is_some() || fault::was_refused(&error);
+            let refusal = fault::refusal(&error);
+            if request.is_some() || refusal == Some(fault::Refusal::Leaving) {
+                stream.h2().leaving.store(true, Ordering::Release);
+            }
+            let unsent = request.is_some() || refusal.is_some();
             let error = fault::exchange(error, bounds.limits);
             let error = if unsent { error.with_unsent() } else { error };
             let before_response = unsent || error.kind() == ErrorKind::Closed;
             Err(Failed { error, request, before_response })
+        }
+    }
+}
+
+/// Notes that the peer has spoken: the first that it says are its SETTINGS (RFC 9113 §3.4).
+struct Heard(Option<Arc<Notify>>);
+
+impl Look for Heard {
+    fn look(&mut self, _: &[u8]) {
+        if let Some(heard) = self.0.take() {
+            heard.notify_one();
         }
     }
 }

@@ -5,7 +5,9 @@ mod h1;
 #[cfg(feature = "http2")]
 mod h2;
 mod head;
+mod interim;
 mod upload;
+mod watched;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use netcomm_core::{Clock, ConnectInfo, Error, Io, Limits, Result, Timeouts};
@@ -29,6 +31,8 @@ use crate::pool::{Lease, StreamLease};
 #[derive(Debug)]
 pub(crate) struct Meta {
     pub(crate) id: u64,
+    /// The value of `Host` for its origin.
+    pub(crate) host: HeaderValue,
     pub(crate) info: ConnectInfo,
     pub(crate) created: Instant,
     pub(crate) generation: u64,
@@ -41,13 +45,21 @@ pub(crate) enum Opened {
     H2(Arc<H2>),
 }
 
-/// Begins to speak HTTP over a fresh stream.
-pub(crate) async fn open(io: Io, meta: Meta, http2: bool, limits: &Limits, clock: &Arc<dyn Clock>) -> Result<Opened> {
+/// Begins to speak HTTP over a fresh stream. `on_room` is called whenever an HTTP/2 peer allows more streams than before.
+pub(crate) async fn open(
+    io: Io,
+    meta: Meta,
+    http2: bool,
+    limits: &Limits,
+    clock: &Arc<dyn Clock>,
+    on_room: impl Fn() + Send + 'static,
+) -> Result<Opened> {
     #[cfg(feature = "http2")]
     if http2 {
-        return H2::open(io, meta, limits, clock).await.map(|h2| Opened::H2(Arc::new(h2)));
+        return H2::open(io, meta, limits, clock, on_room).await.map(|h2| Opened::H2(Arc::new(h2)));
     }
     debug_assert!(!http2, "nothing offers HTTP/2 where it is not built in");
+    drop(on_room);
     H1::open(io, meta, limits, clock).await.map(|h1| Opened::H1(Box::new(h1)))
 }
 
@@ -104,18 +116,18 @@ impl Wire {
     pub(crate) fn is_http2(&self) -> bool {
         !matches!(self, Self::H1(_))
     }
+}
 
-    /// Sends a request and waits for the head of its response.
-    pub(crate) async fn send(
-        self,
-        request: Request<Upload>,
-        bounds: &Bounds<'_>,
-    ) -> Result<Response<WireBody>, Failed> {
-        match self {
-            Self::H1(lease) => h1::send(lease, request, bounds).await,
-            #[cfg(feature = "http2")]
-            Self::H2(stream) => h2::send(stream, request, bounds).await,
-        }
+/// Sends a request and waits for the head of its response.
+pub(crate) async fn send(
+    wire: Wire,
+    request: Request<Upload>,
+    bounds: &Bounds<'_>,
+) -> Result<Response<WireBody>, Failed> {
+    match wire {
+        Wire::H1(lease) => h1::send(lease, request, bounds).await,
+        #[cfg(feature = "http2")]
+        Wire::H2(stream) => Box::pin(h2::send(stream, request, bounds)).await,
     }
 }
 
@@ -123,9 +135,17 @@ impl Wire {
 pub(crate) enum WireBody {
     /// Nothing, or what came together with the head.
     Whole(Bytes),
-    H1 { first: Option<Bytes>, incoming: Incoming, lease: Option<Lease> },
+    H1 {
+        first: Option<Bytes>,
+        incoming: Incoming,
+        lease: Option<Lease>,
+    },
     #[cfg(feature = "http2")]
-    H2 { incoming: Incoming, stream: Option<StreamLease>, alarm: Alarm },
+    H2 {
+        incoming: Incoming,
+        stream: Option<StreamLease>,
+        alarm: Alarm,
+    },
 }
 
 impl WireBody {

@@ -28,7 +28,7 @@ impl Shared {
         }
     }
 
-    async fn connect(&self, order: &DialOrder, timeout: Duration) -> Result<Opened> {
+    async fn connect(self: &Arc<Self>, order: &DialOrder, timeout: Duration) -> Result<Opened> {
         let target = self.target(&order.key, timeout)?;
         let network = self.env.connectivity().current();
         let clock = self.clock();
@@ -46,18 +46,27 @@ impl Shared {
         };
         let meta = Meta {
             id: order.connection,
+            host: order.key.origin.host_value(),
             info: io.info().clone(),
             created: clock.now(),
             generation: network.generation,
         };
         self.env.tap().emit(Interest::CONNECTION, || {
-            Observation::new(clock.now(), Event::Connected {
-                peer: meta.info.peer,
-                origin: order.key.origin.to_string(),
-                steps: meta.info.steps,
-            })
+            Observation::new(
+                clock.now(),
+                Event::Connected { peer: meta.info.peer, origin: order.key.origin.to_string(), steps: meta.info.steps },
+            )
         });
-        conn::open(io, meta, http2, &self.env.policy().limits, clock).await
+        let (pool, key) = (Arc::downgrade(self), Arc::clone(&order.key));
+        let on_room = move || {
+            #[cfg(feature = "http2")]
+            if let Some(pool) = pool.upgrade() {
+                pool.serve_streams(&key);
+            }
+            #[cfg(not(feature = "http2"))]
+            let _ = (&pool, &key);
+        };
+        conn::open(io, meta, http2, &self.env.policy().limits, clock, on_room).await
     }
 
     fn target(&self, key: &Key, timeout: Duration) -> Result<Target> {
@@ -65,7 +74,8 @@ impl Shared {
             Some(path) => Target::unix(path.to_path_buf()),
             None => Target::tcp(key.origin.parsed_host()?, key.origin.port()),
         };
-        let target = target.with_timeout(timeout).with_private_addresses(key.private_addresses).with_forward_proxy(true);
+        let target =
+            target.with_timeout(timeout).with_private_addresses(key.private_addresses).with_forward_proxy(true);
         if !key.origin.is_secure() {
             return Ok(target);
         }
@@ -125,10 +135,10 @@ impl Drop for Place {
 impl Shared {
     fn dial_failed(self: &Arc<Self>, order: &DialOrder, error: Error) {
         self.env.tap().emit(Interest::CONNECTION, || {
-            Observation::new(self.clock().now(), Event::ConnectFailed {
-                origin: order.key.origin.to_string(),
-                error: error.kind(),
-            })
+            Observation::new(
+                self.clock().now(),
+                Event::ConnectFailed { origin: order.key.origin.to_string(), error: error.kind() },
+            )
         });
         let (waiter, orders) = {
             let mut state = self.lock();

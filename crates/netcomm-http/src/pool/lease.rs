@@ -116,7 +116,9 @@ impl Shared {
             };
             let reused = h1.was_used();
             let lease = Lease::new(h1, Arc::clone(key), self);
-            let Err(Ok(unwanted)) = waiter.send(Ok(Checkout { wire: Wire::H1(lease), reused })) else { return };
+            let Err(Ok(unwanted)) = waiter.send(Ok(Checkout { wire: Wire::H1(lease), reused, waited: true })) else {
+                return;
+            };
             let Wire::H1(mut lease) = unwanted.wire else { return };
             let Some(back) = lease.h1.take() else { return };
             h1 = back;
@@ -142,7 +144,7 @@ impl Shared {
             let reused = h2.was_used();
             let stream = StreamLease::new(h2, Arc::clone(key), self);
             // An unwanted stream goes back as its lease is dropped, and serves the next waiter.
-            drop(waiter.send(Ok(Checkout { wire: Wire::H2(stream), reused })));
+            drop(waiter.send(Ok(Checkout { wire: Wire::H2(stream), reused, waited: true })));
         }
         let (orders, start) = {
             let mut state = self.lock();

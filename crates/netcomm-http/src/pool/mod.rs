@@ -6,9 +6,10 @@ mod reaper;
 mod state;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use netcomm_core::{Clock, Env, Error, ErrorKind, Phase, PrivateAddresses, Result, Timeouts};
 use tokio::sync::oneshot;
@@ -54,12 +55,19 @@ impl Default for PoolLimits {
 }
 
 /// What connections are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) origin: Origin,
     /// A connection that was made without the guard does not serve a call that asks for it.
     pub(crate) private_addresses: PrivateAddresses,
     pub(crate) unix: Option<Arc<Path>>,
+}
+
+/// The origin tells almost all keys apart; the rest is left to the comparison.
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.origin.hash(state);
+    }
 }
 
 /// How a client speaks to its origins, as far as connections are concerned.
@@ -98,6 +106,8 @@ pub(crate) struct Shared {
 pub(crate) struct Checkout {
     pub(crate) wire: Wire,
     pub(crate) reused: bool,
+    /// Whether time has passed in getting it.
+    pub(crate) waited: bool,
 }
 
 impl Pool {
@@ -108,11 +118,27 @@ impl Pool {
 
     /// A connection to send one request on: an idle one, a stream of a shared one, or a new one as soon as the limits
     /// allow it. With `fresh`, no connection that was idle.
-    pub(crate) async fn checkout(&self, key: &Key, fresh: bool, timeouts: &Timeouts) -> Result<Checkout> {
+    ///
+    /// `now` is the time at which the caller begins to wait.
+    pub(crate) async fn checkout(&self, key: &Key, fresh: bool, now: Instant, timeouts: &Timeouts) -> Result<Checkout> {
+        match self.take(key, fresh, now, timeouts) {
+            Ok(checkout) => Ok(checkout),
+            // Seldom, and large: apart, so that a call is small.
+            Err((receiver, ticket)) => Box::pin(self.wait(key, receiver, ticket, timeouts)).await,
+        }
+    }
+
+    /// What can be had at once, or a place in the queue.
+    fn take(
+        &self,
+        key: &Key,
+        fresh: bool,
+        now: Instant,
+        timeouts: &Timeouts,
+    ) -> Result<Checkout, (oneshot::Receiver<Result<Checkout>>, u64)> {
         let shared = &self.shared;
         let network = shared.env.connectivity().current();
-        let (mut receiver, ticket) = loop {
-            let now = shared.clock().now();
+        loop {
             let taken = shared.lock().take(key, fresh, now, network.generation);
             match taken {
                 Taken::Idle(h1, key) => {
@@ -120,7 +146,7 @@ impl Pool {
                     let mut lease = Lease::new(h1, key, shared);
                     if lease.h1_mut().is_usable() {
                         let reused = lease.h1().was_used();
-                        return Ok(Checkout { wire: Wire::H1(lease), reused });
+                        return Ok(Checkout { wire: Wire::H1(lease), reused, waited: false });
                     }
                     lease.soil();
                 }
@@ -128,16 +154,26 @@ impl Pool {
                 Taken::Stream(h2, key) => {
                     let reused = h2.was_used();
                     let stream = StreamLease::new(h2, key, shared);
-                    return Ok(Checkout { wire: Wire::H2(stream), reused });
+                    return Ok(Checkout { wire: Wire::H2(stream), reused, waited: false });
                 }
                 Taken::Wait { receiver, ticket, dial } => {
                     if let Some(order) = dial {
                         shared.start_dial(order, timeouts.connect);
                     }
-                    break (receiver, ticket);
+                    return Err((receiver, ticket));
                 }
             }
-        };
+        }
+    }
+
+    async fn wait(
+        &self,
+        key: &Key,
+        mut receiver: oneshot::Receiver<Result<Checkout>>,
+        ticket: u64,
+        timeouts: &Timeouts,
+    ) -> Result<Checkout> {
+        let shared = &self.shared;
         let waiting = Waiting { shared, key, ticket };
         let limit = timeouts.blocked.max(timeouts.connect + dial::GRACE);
         let outcome = wait(&mut receiver, shared.clock(), limit).await;

@@ -7,7 +7,7 @@ use netcomm_core::{NetworkChange, Sleep};
 use super::Shared;
 
 impl Shared {
-    /// Starts the task that closes what expires. It lives only while something is idle.
+    /// Starts the task that closes what expires. It lives only while there are any.
     pub(super) fn start_reaper(self: &Arc<Self>) {
         let pool = Arc::downgrade(self);
         match tokio::runtime::Handle::try_current() {
@@ -27,14 +27,15 @@ async fn reap(pool: Weak<Shared>) {
 }
 
 impl Shared {
-    /// Closes what has expired; gives what to wait for before the next time. `None`: nothing is idle any more.
+    /// Closes what has expired; gives what to wait for before the next time. `None`: there is no connection any more.
     fn sweep(self: &Arc<Self>) -> Option<(Sleep, NetworkChange)> {
         let connectivity = self.env.connectivity();
         let network = connectivity.current();
         let (expired, orders, next) = {
             let mut state = self.lock();
-            let expired = state.expired(self.clock().now(), network.generation);
-            let next = state.next_expiry();
+            let now = self.clock().now();
+            let expired = state.expired(now, network.generation);
+            let next = state.next_sweep(now);
             state.reaper_runs = next.is_some();
             (expired, state.all_orders(), next)
         };

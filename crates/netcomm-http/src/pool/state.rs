@@ -8,9 +8,9 @@ use netcomm_core::Result;
 use tokio::sync::oneshot;
 
 use super::{Checkout, Key, PoolLimits};
+use crate::conn::H1;
 #[cfg(feature = "http2")]
 use crate::conn::H2;
-use crate::conn::H1;
 use crate::origin::Origin;
 
 /// Requests that one connection about to be made is expected to serve where the origin is known to multiplex.
@@ -65,8 +65,8 @@ pub(super) struct State {
     pub(super) reaper_runs: bool,
 }
 
-#[derive(Default)]
 struct Slot {
+    key: Arc<Key>,
     idle: VecDeque<Idle>,
     #[cfg(feature = "http2")]
     shared: Vec<Arc<H2>>,
@@ -76,10 +76,24 @@ struct Slot {
     protocol: Protocol,
 }
 
+impl Slot {
+    fn new(key: Arc<Key>) -> Self {
+        Self {
+            key,
+            idle: VecDeque::new(),
+            #[cfg(feature = "http2")]
+            shared: Vec::new(),
+            open: 0,
+            dialing: 0,
+            waiters: VecDeque::new(),
+            protocol: Protocol::Unknown,
+        }
+    }
+}
+
 /// What is known of an origin's protocol.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
-    #[default]
     Unknown,
     Single,
     Multiplexed,
@@ -107,7 +121,11 @@ pub(super) enum Taken {
     Idle(Box<H1>, Arc<Key>),
     #[cfg(feature = "http2")]
     Stream(Arc<H2>, Arc<Key>),
-    Wait { receiver: oneshot::Receiver<Result<Checkout>>, ticket: u64, dial: Option<DialOrder> },
+    Wait {
+        receiver: oneshot::Receiver<Result<Checkout>>,
+        ticket: u64,
+        dial: Option<DialOrder>,
+    },
 }
 
 pub(super) type Sender = oneshot::Sender<Result<Checkout>>;
@@ -131,58 +149,46 @@ impl State {
     /// Takes a connection, or a place in the queue for one.
     pub(super) fn take(&mut self, key: &Key, fresh: bool, now: Instant, generation: u64) -> Taken {
         let epoch = self.epoch;
-        let max_age = self.limits.max_age;
-        if let Some((own_key, _)) = self.origins.get_key_value(key) {
-            let own_key = Arc::clone(own_key);
-            if let Some(slot) = self.origins.get_mut(key) {
-                while !fresh && let Some(idle) = slot.idle.pop_back() {
-                    self.idle -= 1;
-                    let meta = idle.h1.meta();
-                    let trusted = meta.generation == generation
-                        && meta.id >= epoch
-                        && now < idle.expires
-                        && now.saturating_duration_since(meta.created) < max_age;
-                    if trusted {
-                        return Taken::Idle(idle.h1, own_key);
-                    }
-                    slot.open -= 1;
-                    self.open -= 1;
+        if let Some(slot) = self.origins.get_mut(key) {
+            while !fresh && let Some(idle) = slot.idle.pop_back() {
+                self.idle -= 1;
+                let meta = idle.h1.meta();
+                // The end of its greatest age is in its expiry already.
+                if meta.generation == generation && meta.id >= epoch && now < idle.expires {
+                    return Taken::Idle(idle.h1, Arc::clone(&slot.key));
                 }
-                #[cfg(feature = "http2")]
-                {
-                    let before = slot.shared.len();
-                    // What is too old or of another network ends with its last stream; nobody new gets on it.
-                    slot.shared.retain(|h2| {
-                        let meta = h2.meta();
-                        !h2.is_closed()
-                            && meta.id >= epoch
-                            && meta.generation == generation
-                            && now.saturating_duration_since(meta.created) < max_age
-                    });
-                    let gone = before - slot.shared.len();
-                    slot.open -= gone;
-                    self.open -= gone;
-                    if let Some(h2) = slot.shared.iter().find(|h2| h2.try_take()) {
-                        return Taken::Stream(Arc::clone(h2), own_key);
-                    }
+                slot.open -= 1;
+                self.open -= 1;
+            }
+            #[cfg(feature = "http2")]
+            {
+                let before = slot.shared.len();
+                // What is too old or of another network ends with its last stream; nobody new gets on it.
+                slot.shared.retain(|h2| {
+                    let meta = h2.meta();
+                    !h2.is_closed()
+                        && meta.id >= epoch
+                        && meta.generation == generation
+                        && now.saturating_duration_since(meta.created) < self.limits.max_age
+                });
+                let gone = before - slot.shared.len();
+                slot.open -= gone;
+                self.open -= gone;
+                if let Some(h2) = slot.shared.iter().find(|h2| h2.try_take()) {
+                    return Taken::Stream(Arc::clone(h2), Arc::clone(&slot.key));
                 }
             }
         }
         let (sender, receiver) = oneshot::channel();
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        let own_key = match self.origins.get_key_value(key) {
-            Some((own_key, _)) => Arc::clone(own_key),
-            None => {
-                let own_key = Arc::new(key.clone());
-                self.origins.insert(Arc::clone(&own_key), Slot::default());
-                own_key
-            }
+        let own_key = match self.origins.get(key) {
+            Some(slot) => Arc::clone(&slot.key),
+            None => Arc::new(key.clone()),
         };
-        if let Some(slot) = self.origins.get_mut(key) {
-            slot.waiters.push_back(Waiter { ticket, sender });
-            self.waiting += 1;
-        }
+        let slot = self.origins.entry(Arc::clone(&own_key)).or_insert_with(|| Slot::new(Arc::clone(&own_key)));
+        slot.waiters.push_back(Waiter { ticket, sender });
+        self.waiting += 1;
         let dial = self.order(&own_key, ticket);
         Taken::Wait { receiver, ticket, dial }
     }
@@ -195,6 +201,9 @@ impl State {
             // One connection tells whether the origin multiplexes; until then a crowd waits for it.
             Protocol::Unknown if key.origin.is_secure() => slot.dialing >= 1,
             Protocol::Unknown => slot.dialing >= slot.waiters.len(),
+            // So does a crowd where a connection has not heard yet how many streams it may open.
+            #[cfg(feature = "http2")]
+            Protocol::Multiplexed if slot.shared.iter().any(|h2| !h2.is_settled() && !h2.is_closed()) => true,
             Protocol::Multiplexed => slot.dialing * STREAMS_EXPECTED >= slot.waiters.len(),
         };
         if enough || slot.open >= self.limits.per_origin {
@@ -229,8 +238,12 @@ impl State {
     pub(super) fn all_orders(&mut self) -> Vec<DialOrder> {
         let mut orders = Vec::new();
         if self.waiting > 0 {
-            let keys: Vec<_> =
-                self.origins.iter().filter(|(_, slot)| !slot.waiters.is_empty()).map(|(key, _)| Arc::clone(key)).collect();
+            let keys: Vec<_> = self
+                .origins
+                .iter()
+                .filter(|(_, slot)| !slot.waiters.is_empty())
+                .map(|(key, _)| Arc::clone(key))
+                .collect();
             for key in keys {
                 self.orders_for(&key, &mut orders);
             }
@@ -386,7 +399,9 @@ impl State {
                 slot.shared.retain(|h2| {
                     let meta = h2.meta();
                     let idle_too_long = h2.active() == 0
-                        && h2.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= limits.idle_timeout);
+                        && h2
+                            .idle_since()
+                            .is_some_and(|since| now.saturating_duration_since(since) >= limits.idle_timeout);
                     !h2.is_closed() && !idle_too_long && meta.id >= epoch && meta.generation == generation
                 });
                 gone.extend((slot.shared.len()..before).map(|_| Arc::clone(key)));
@@ -398,8 +413,14 @@ impl State {
         expired
     }
 
-    /// When the next idle connection expires; `None` if none is idle.
-    pub(super) fn next_expiry(&self) -> Option<Instant> {
+    /// When to look for expired connections again; `None` if there are none at all.
+    pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
+        // What is in use now may be idle soon, and expires no sooner than this.
+        let in_use = (self.open > 0).then(|| now + self.limits.idle_timeout);
+        self.next_expiry().into_iter().chain(in_use).min()
+    }
+
+    fn next_expiry(&self) -> Option<Instant> {
         let h1 = self.origins.values().flat_map(|slot| slot.idle.iter().map(|idle| idle.expires));
         #[cfg(feature = "http2")]
         {

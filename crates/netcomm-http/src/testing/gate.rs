@@ -27,9 +27,7 @@ impl Gate {
     /// A gate that is shut.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            open: watch::Sender::new(false),
-        }
+        Self { open: watch::Sender::new(false) }
     }
 
     /// Lets everything pass that waits or comes later.
@@ -73,9 +71,6 @@ impl Default for Gate {
 
 impl fmt::Debug for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gate")
-            .field("open", &self.is_open())
-            .field("waiting", &self.waiting())
-            .finish()
+        f.debug_struct("Gate").field("open", &self.is_open()).field("waiting", &self.waiting()).finish()
     }
 }

@@ -40,12 +40,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let script = shared.connection_script(visit.number());
-    let mut player = Player {
-        shared,
-        visit,
-        wire: Wire::new(stream),
-        method: String::new(),
-    };
+    let mut player = Player { shared, visit, wire: Wire::new(stream), method: String::new() };
     let ended = match script {
         Some(script) => player.run(&script).await,
         None => player.answer_requests().await,
@@ -108,9 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Player<S> {
                 }
             }
             Step::Send(bytes) => self.wire.send(bytes).await?,
-            Step::Pieces { bytes, size, pause } => {
-                self.send_in_pieces(bytes, *size, *pause).await?
-            }
+            Step::Pieces { bytes, size, pause } => self.send_in_pieces(bytes, *size, *pause).await?,
             Step::Generate(make) => {
                 for number in 0.. {
                     let Some(bytes) = make(number) else { break };
@@ -133,12 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Player<S> {
         Ok(())
     }
 
-    async fn send_in_pieces(
-        &mut self,
-        bytes: &[u8],
-        size: usize,
-        pause: std::time::Duration,
-    ) -> Result<(), End> {
+    async fn send_in_pieces(&mut self, bytes: &[u8], size: usize, pause: std::time::Duration) -> Result<(), End> {
         for (number, piece) in bytes.chunks(size.max(1)).enumerate() {
             if number > 0 {
                 self.shared.sleep(pause).await;
@@ -149,11 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Player<S> {
     }
 
     async fn head(&mut self) -> Result<ReceivedRequest, End> {
-        match self
-            .wire
-            .head(self.visit.number(), self.shared.bounds())
-            .await
-        {
+        match self.wire.head(self.visit.number(), self.shared.bounds()).await {
             Ok(Some(request)) => {
                 self.method.clone_from(&request.method);
                 Ok(request)
@@ -179,15 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Player<S> {
         match fault {
             Fault::Gone => End::Gone,
             Fault::Malformed(why) => {
-                let sent = self
-                    .wire
-                    .send(
-                        &Reply::status(400)
-                            .header("connection", "close")
-                            .body(why)
-                            .bytes("GET"),
-                    )
-                    .await;
+                let sent =
+                    self.wire.send(&Reply::status(400).header("connection", "close").body(why).bytes("GET")).await;
                 if sent.is_ok() { End::Close } else { End::Gone }
             }
         }

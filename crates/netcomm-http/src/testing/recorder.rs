@@ -57,11 +57,7 @@ impl Recorder {
     /// Records what passes through that transport.
     #[must_use]
     pub fn new(transport: impl HttpTransport) -> Self {
-        Self {
-            transport: AnyTransport::new(transport),
-            secrets: Secrets::default(),
-            kept: Arc::default(),
-        }
+        Self { transport: AnyTransport::new(transport), secrets: Secrets::default(), kept: Arc::default() }
     }
 
     /// Hides the values of another header too.
@@ -70,11 +66,9 @@ impl Recorder {
     ///
     /// [`ErrorKind::Invalid`] if it is no header name.
     pub fn hide_header(mut self, name: &str) -> Result<Self> {
-        let name: HeaderName = name
-            .parse()
-            .map_err(|error: http::header::InvalidHeaderName| {
-                Error::new(ErrorKind::Invalid, "hide header").with_source(error)
-            })?;
+        let name: HeaderName = name.parse().map_err(|error: http::header::InvalidHeaderName| {
+            Error::new(ErrorKind::Invalid, "hide header").with_source(error)
+        })?;
         self.secrets.headers.push(name);
         Ok(self)
     }
@@ -89,9 +83,7 @@ impl Recorder {
     /// What was kept so far; bodies that are still being read are in it as far as they came.
     #[must_use]
     pub fn recording(&self) -> Recording {
-        Recording {
-            exchanges: lock(&self.kept).exchanges.clone(),
-        }
+        Recording { exchanges: lock(&self.kept).exchanges.clone() }
     }
 
     /// Writes what was kept so far to a file; blocks while it does.
@@ -117,15 +109,9 @@ impl HttpTransport for Recorder {
         let place = {
             let mut kept = lock(&self.kept);
             kept.exchanges.push(exchange);
-            Place {
-                kept: Arc::clone(&self.kept),
-                index: kept.exchanges.len() - 1,
-            }
+            Place { kept: Arc::clone(&self.kept), index: kept.exchanges.len() - 1 }
         };
-        let sent = self
-            .transport
-            .send(request.map(|body| place.watch_request(body)))
-            .await;
+        let sent = self.transport.send(request.map(|body| place.watch_request(body))).await;
         match sent {
             Err(error) => {
                 place.with(|exchange| exchange.failure = Some(Failure::of(&error)));
@@ -147,9 +133,7 @@ impl HttpTransport for Recorder {
 
 impl fmt::Debug for Recorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder")
-            .field("exchanges", &lock(&self.kept).exchanges.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Recorder").field("exchanges", &lock(&self.kept).exchanges.len()).finish_non_exhaustive()
     }
 }
 
@@ -190,19 +174,14 @@ impl Place {
             self.with(|exchange| exchange.request_body = sum);
             return body;
         }
-        let watched = |place: &Self, body| {
-            Watched::boxed(body, place.clone(), Role::Request(Checksum::default()))
-        };
+        let watched = |place: &Self, body| Watched::boxed(body, place.clone(), Role::Request(Checksum::default()));
         if body.try_clone().is_none() {
             return watched(self, body);
         }
         // A body of which there is one copy has more; the lock is for its missing `Sync`.
         let (place, original) = (self.clone(), Mutex::new(body));
         Body::replayable(move || {
-            let again = original
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .try_clone();
+            let again = original.lock().unwrap_or_else(PoisonError::into_inner).try_clone();
             watched(&place, again.unwrap_or_default())
         })
     }
@@ -241,9 +220,7 @@ impl Watched {
     }
 
     fn see_end(&self, ended: bool) {
-        if matches!(self.role, Role::Response { cut: false })
-            && (ended || self.body.is_end_stream())
-        {
+        if matches!(self.role, Role::Response { cut: false }) && (ended || self.body.is_end_stream()) {
             self.place.with(|exchange| {
                 if let Some(answer) = &mut exchange.response {
                     answer.complete = true;
@@ -257,10 +234,7 @@ impl HttpBody for Watched {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if let Some(Ok(frame)) = &frame
             && let Some(data) = frame.data_ref()

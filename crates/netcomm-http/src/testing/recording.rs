@@ -113,10 +113,7 @@ pub(super) struct Checksum {
 
 impl Default for Checksum {
     fn default() -> Self {
-        Self {
-            bytes: 0,
-            fnv1a: 0xcbf2_9ce4_8422_2325,
-        }
+        Self { bytes: 0, fnv1a: 0xcbf2_9ce4_8422_2325 }
     }
 }
 
@@ -139,9 +136,7 @@ mod as_base64 {
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
-        BASE64
-            .decode(String::deserialize(from)?)
-            .map_err(D::Error::custom)
+        BASE64.decode(String::deserialize(from)?).map_err(D::Error::custom)
     }
 }
 
@@ -169,15 +164,9 @@ impl Failure {
 
     /// The error again; of a kind that this version does not know, [`ErrorKind::Unsupported`].
     pub(super) fn error(&self) -> Error {
-        let kind = KINDS
-            .into_iter()
-            .find(|kind| kind.as_str() == self.error)
-            .unwrap_or(ErrorKind::Unsupported);
+        let kind = KINDS.into_iter().find(|kind| kind.as_str() == self.error).unwrap_or(ErrorKind::Unsupported);
         let mut error = Error::new(kind, "replay");
-        if let Some(phase) = PHASES
-            .into_iter()
-            .find(|phase| Some(phase.as_str()) == self.phase.as_deref())
-        {
+        if let Some(phase) = PHASES.into_iter().find(|phase| Some(phase.as_str()) == self.phase.as_deref()) {
             error = error.with_phase(phase);
         }
         if let Some(detail) = &self.detail {
@@ -194,9 +183,7 @@ impl Recording {
     ///
     /// [`ErrorKind::Io`] if the file cannot be read, [`ErrorKind::Decode`] with the line if it is no recording.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        std::fs::read_to_string(&path)
-            .map_err(|error| file_error("load recording", path.as_ref(), error))?
-            .parse()
+        std::fs::read_to_string(&path).map_err(|error| file_error("load recording", path.as_ref(), error))?.parse()
     }
 
     /// Writes the recording to a file, over what may be there; blocks while it does.
@@ -205,8 +192,7 @@ impl Recording {
     ///
     /// [`ErrorKind::Io`] if the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        std::fs::write(&path, self.to_string())
-            .map_err(|error| file_error("save recording", path.as_ref(), error))
+        std::fs::write(&path, self.to_string()).map_err(|error| file_error("save recording", path.as_ref(), error))
     }
 
     /// How many exchanges it holds.
@@ -223,19 +209,13 @@ impl Recording {
 }
 
 fn file_error(operation: &'static str, path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, operation)
-        .with_detail(path.display().to_string())
-        .with_source(error)
+    Error::new(ErrorKind::Io, operation).with_detail(path.display().to_string()).with_source(error)
 }
 
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for exchange in &self.exchanges {
-            writeln!(
-                f,
-                "{}",
-                serde_json::to_string(exchange).map_err(|_| fmt::Error)?
-            )?;
+            writeln!(f, "{}", serde_json::to_string(exchange).map_err(|_| fmt::Error)?)?;
         }
         Ok(())
     }
@@ -245,10 +225,7 @@ impl FromStr for Recording {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let lines = text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty());
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
         let parse = |(number, line): (usize, &str)| {
             serde_json::from_str(line).map_err(|error| {
                 Error::new(ErrorKind::Decode, "parse recording")
@@ -256,9 +233,7 @@ impl FromStr for Recording {
                     .with_source(error)
             })
         };
-        Ok(Self {
-            exchanges: lines.map(parse).collect::<Result<_>>()?,
-        })
+        Ok(Self { exchanges: lines.map(parse).collect::<Result<_>>()? })
     }
 }
 
@@ -290,51 +265,27 @@ impl Secrets {
         let Some((name, _)) = pair.split_once('=') else {
             return pair.to_owned();
         };
-        let decoded = form_urlencoded::parse(name.as_bytes())
-            .next()
-            .map(|(name, _)| name)
-            .unwrap_or_default();
-        let secret = is_secret_query(&decoded)
-            || self
-                .queries
-                .iter()
-                .any(|own| own.eq_ignore_ascii_case(&decoded));
-        if secret {
-            format!("{name}={HIDDEN}")
-        } else {
-            pair.to_owned()
-        }
+        let decoded = form_urlencoded::parse(name.as_bytes()).next().map(|(name, _)| name).unwrap_or_default();
+        let secret = is_secret_query(&decoded) || self.queries.iter().any(|own| own.eq_ignore_ascii_case(&decoded));
+        if secret { format!("{name}={HIDDEN}") } else { pair.to_owned() }
     }
 
     pub(super) fn headers(&self, headers: &HeaderMap) -> Vec<(String, String)> {
-        headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), self.header(name, value)))
-            .collect()
+        headers.iter().map(|(name, value)| (name.as_str().to_owned(), self.header(name, value))).collect()
     }
 
     fn header(&self, name: &HeaderName, value: &HeaderValue) -> String {
         if value.is_sensitive() || is_secret_header(name) || self.headers.contains(name) {
             return HIDDEN.to_owned();
         }
-        let text: String = value
-            .as_bytes()
-            .iter()
-            .map(|byte| char::from(*byte))
-            .collect();
-        if matches!(name.as_str(), "location" | "content-location" | "referer") {
-            self.text_url(&text)
-        } else {
-            text
-        }
+        let text: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
+        if matches!(name.as_str(), "location" | "content-location" | "referer") { self.text_url(&text) } else { text }
     }
 }
 
 /// The bytes of a header value that was kept as text.
 pub(super) fn header_bytes(text: &str) -> Vec<u8> {
-    text.chars()
-        .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
-        .collect()
+    text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect()
 }
 
 #[cfg(test)]
@@ -343,16 +294,10 @@ mod tests {
 
     #[test]
     fn urls_lose_secrets_and_keep_the_rest() {
-        let secrets = Secrets {
-            headers: Vec::new(),
-            queries: vec!["sid".to_owned()],
-        };
+        let secrets = Secrets { headers: Vec::new(), queries: vec!["sid".to_owned()] };
         for (url, expected) in [
             ("http://a.example/x", "http://a.example/x"),
-            (
-                "http://u:p@a.example/x?page=2&access_token=s",
-                "http://a.example/x?page=2&access_token=***",
-            ),
+            ("http://u:p@a.example/x?page=2&access_token=s", "http://a.example/x?page=2&access_token=***"),
             (
                 "http://a.example/?access%5Ftoken=s&b&sid=1&SID=2",
                 "http://a.example/?access%5Ftoken=***&b&sid=***&SID=***",
@@ -366,25 +311,11 @@ mod tests {
     #[test]
     fn the_known_kinds_and_phases_are_all_there_are() {
         for kind in KINDS {
-            let error = Failure::of(
-                &Error::new(kind, "x")
-                    .with_phase(Phase::Wait)
-                    .with_detail("d"),
-            )
-            .error();
-            assert_eq!(
-                (error.kind(), error.phase(), error.detail()),
-                (kind, Some(Phase::Wait), Some("d"))
-            );
+            let error = Failure::of(&Error::new(kind, "x").with_phase(Phase::Wait).with_detail("d")).error();
+            assert_eq!((error.kind(), error.phase(), error.detail()), (kind, Some(Phase::Wait), Some("d")));
         }
         assert_eq!(
-            Failure {
-                error: "new".to_owned(),
-                phase: None,
-                detail: None
-            }
-            .error()
-            .kind(),
+            Failure { error: "new".to_owned(), phase: None, detail: None }.error().kind(),
             ErrorKind::Unsupported
         );
     }
@@ -403,20 +334,9 @@ mod tests {
         let recording: Recording = format!("{line}\n\n").parse().unwrap();
         assert_eq!(recording.len(), 1);
         let answer = recording.exchanges[0].response.as_ref().unwrap();
-        assert_eq!(
-            (&answer.body[..], header_bytes(&answer.headers[0].1)),
-            (&b"hi"[..], vec![0xff])
-        );
-        assert_eq!(
-            recording.to_string().parse::<Recording>().unwrap(),
-            recording
-        );
-        let error = format!("{line}\nnonsense")
-            .parse::<Recording>()
-            .unwrap_err();
-        assert_eq!(
-            (error.kind(), error.detail()),
-            (ErrorKind::Decode, Some("line 2"))
-        );
+        assert_eq!((&answer.body[..], header_bytes(&answer.headers[0].1)), (&b"hi"[..], vec![0xff]));
+        assert_eq!(recording.to_string().parse::<Recording>().unwrap(), recording);
+        let error = format!("{line}\nnonsense").parse::<Recording>().unwrap_err();
+        assert_eq!((error.kind(), error.detail()), (ErrorKind::Decode, Some("line 2")));
     }
 }

@@ -107,11 +107,7 @@ impl Replayer {
     #[track_caller]
     pub fn assert_all_used(&self) {
         let left = self.left();
-        assert!(
-            left.is_empty(),
-            "exchanges that nobody asked for: {}",
-            some(&left)
-        );
+        assert!(left.is_empty(), "exchanges that nobody asked for: {}", some(&left));
     }
 
     fn take(&self, asked: &Exchange) -> Result<Exchange> {
@@ -121,23 +117,14 @@ impl Replayer {
                 && exchange.url == asked.url
                 && (!self.match_bodies || exchange.request_body == asked.request_body)
         };
-        let found = if self.in_order {
-            left.first().is_some_and(same).then_some(0)
-        } else {
-            left.iter().position(same)
-        };
+        let found =
+            if self.in_order { left.first().is_some_and(same).then_some(0) } else { left.iter().position(same) };
         if let Some(index) = found {
             return Ok(left.remove(index));
         }
         let names: Vec<_> = left.iter().map(Exchange::name).collect();
-        let detail = format!(
-            "nothing was recorded for {}; left: {}",
-            asked.name(),
-            some(&names)
-        );
-        Err(Error::new(ErrorKind::Invalid, "replay")
-            .with_detail(detail)
-            .with_url(&asked.url))
+        let detail = format!("nothing was recorded for {}; left: {}", asked.name(), some(&names));
+        Err(Error::new(ErrorKind::Invalid, "replay").with_detail(detail).with_url(&asked.url))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Exchange>> {
@@ -160,11 +147,7 @@ impl Exchange {
     /// What was asked for, in one word more than the method.
     fn name(&self) -> String {
         let name = format!("{} {}", self.method, self.url);
-        if self.request_body.bytes == 0 {
-            name
-        } else {
-            format!("{name} ({} bytes)", self.request_body.bytes)
-        }
+        if self.request_body.bytes == 0 { name } else { format!("{name} ({} bytes)", self.request_body.bytes) }
     }
 }
 
@@ -196,33 +179,26 @@ impl HttpTransport for Replayer {
 
 fn respond(answer: Answer) -> Result<Response<Body>> {
     let malformed = |what: &str| {
-        Error::new(ErrorKind::Decode, "replay")
-            .with_detail(format!("the recording holds no valid {what}"))
+        Error::new(ErrorKind::Decode, "replay").with_detail(format!("the recording holds no valid {what}"))
     };
     let mut headers = HeaderMap::new();
     for (name, value) in &answer.headers {
         let name: HeaderName = name.parse().map_err(|_| malformed("header name"))?;
-        let value =
-            HeaderValue::from_bytes(&header_bytes(value)).map_err(|_| malformed("header value"))?;
+        let value = HeaderValue::from_bytes(&header_bytes(value)).map_err(|_| malformed("header value"))?;
         headers.append(name, value);
     }
     let mut response = Response::new(match answer.complete {
         true => Body::from(answer.body),
-        false => Body::boxed(Box::pin(Torn {
-            data: Some(answer.body.into()),
-        })),
+        false => Body::boxed(Box::pin(Torn { data: Some(answer.body.into()) })),
     });
-    *response.status_mut() =
-        StatusCode::from_u16(answer.status).map_err(|_| malformed("status"))?;
+    *response.status_mut() = StatusCode::from_u16(answer.status).map_err(|_| malformed("status"))?;
     *response.headers_mut() = headers;
     Ok(response)
 }
 
 impl fmt::Debug for Replayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replayer")
-            .field("left", &self.lock().len())
-            .finish_non_exhaustive()
+        f.debug_struct("Replayer").field("left", &self.lock().len()).finish_non_exhaustive()
     }
 }
 
@@ -235,17 +211,11 @@ impl HttpBody for Torn {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>>>> {
-        Poll::Ready(Some(
-            match self.data.take().filter(|data| !data.is_empty()) {
-                Some(data) => Ok(Frame::data(data)),
-                None => Err(Error::new(ErrorKind::Incomplete, "replay")
-                    .with_detail("the recording of the body ends here")),
-            },
-        ))
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        Poll::Ready(Some(match self.data.take().filter(|data| !data.is_empty()) {
+            Some(data) => Ok(Frame::data(data)),
+            None => Err(Error::new(ErrorKind::Incomplete, "replay").with_detail("the recording of the body ends here")),
+        }))
     }
 
     fn size_hint(&self) -> SizeHint {

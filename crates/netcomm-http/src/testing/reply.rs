@@ -40,20 +40,13 @@ pub struct Reply {
 #[derive(Clone, Debug)]
 enum Content {
     Raw(Bytes),
-    Message {
-        status: u16,
-        headers: Vec<(String, String)>,
-        body: Body,
-    },
+    Message { status: u16, headers: Vec<(String, String)>, body: Body },
 }
 
 #[derive(Clone, Debug)]
 enum Body {
     Length(Bytes),
-    Chunked {
-        chunks: Vec<Bytes>,
-        trailers: Vec<(String, String)>,
-    },
+    Chunked { chunks: Vec<Bytes>, trailers: Vec<(String, String)> },
     UntilClose(Bytes),
 }
 
@@ -61,11 +54,7 @@ impl Reply {
     /// An answer of that status, without headers and with an empty body.
     pub fn status(status: u16) -> Self {
         let body = Body::Length(Bytes::new());
-        Self::new(Content::Message {
-            status,
-            headers: Vec::new(),
-            body,
-        })
+        Self::new(Content::Message { status, headers: Vec::new(), body })
     }
 
     /// These bytes, whatever they are.
@@ -74,13 +63,7 @@ impl Reply {
     }
 
     fn new(content: Content) -> Self {
-        Self {
-            content,
-            hold: None,
-            delay: Duration::ZERO,
-            pieces: None,
-            after: Script::new(),
-        }
+        Self { content, hold: None, delay: Duration::ZERO, pieces: None, after: Script::new() }
     }
 
     /// Adds a header. Without effect on [`raw`](Self::raw) bytes, as the body setters are.
@@ -98,24 +81,13 @@ impl Reply {
 
     /// A body in these chunks; empty ones are left away, since they would be its end.
     pub fn chunked(self, chunks: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
-        let chunks = chunks
-            .into_iter()
-            .map(Into::into)
-            .filter(|chunk: &Bytes| !chunk.is_empty())
-            .collect();
-        self.with_body(Body::Chunked {
-            chunks,
-            trailers: Vec::new(),
-        })
+        let chunks = chunks.into_iter().map(Into::into).filter(|chunk: &Bytes| !chunk.is_empty()).collect();
+        self.with_body(Body::Chunked { chunks, trailers: Vec::new() })
     }
 
     /// Adds a trailer to a [`chunked`](Self::chunked) body.
     pub fn trailer(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Content::Message {
-            body: Body::Chunked { trailers, .. },
-            ..
-        } = &mut self.content
-        {
+        if let Content::Message { body: Body::Chunked { trailers, .. }, .. } = &mut self.content {
             trailers.push((name.into(), value.into()));
         }
         self
@@ -176,38 +148,19 @@ impl Reply {
     pub(super) fn bytes(&self, method: &str) -> Bytes {
         let (status, headers, body) = match &self.content {
             Content::Raw(bytes) => return bytes.clone(),
-            Content::Message {
-                status,
-                headers,
-                body,
-            } => (*status, headers, body),
+            Content::Message { status, headers, body } => (*status, headers, body),
         };
-        let has = |name: &str| {
-            headers
-                .iter()
-                .any(|(own, _)| own.eq_ignore_ascii_case(name))
-        };
-        let reason = StatusCode::from_u16(status)
-            .ok()
-            .and_then(|status| status.canonical_reason())
-            .unwrap_or_default();
+        let has = |name: &str| headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default();
         let mut head = format!("HTTP/1.1 {status} {reason}\r\n");
         push_fields(&mut head, headers);
         let bodiless = matches!(status, 100..=199 | 204 | 304);
         match body {
-            Body::Length(bytes)
-                if !bodiless && !has("content-length") && !has("transfer-encoding") =>
-            {
-                push_fields(
-                    &mut head,
-                    &[("content-length".to_owned(), bytes.len().to_string())],
-                );
+            Body::Length(bytes) if !bodiless && !has("content-length") && !has("transfer-encoding") => {
+                push_fields(&mut head, &[("content-length".to_owned(), bytes.len().to_string())]);
             }
             Body::Chunked { .. } if !has("transfer-encoding") => {
-                push_fields(
-                    &mut head,
-                    &[("transfer-encoding".to_owned(), "chunked".to_owned())],
-                );
+                push_fields(&mut head, &[("transfer-encoding".to_owned(), "chunked".to_owned())]);
             }
             _ => {}
         }
@@ -236,9 +189,9 @@ impl Reply {
     fn announces_close(&self) -> bool {
         match &self.content {
             Content::Raw(_) => false,
-            Content::Message { headers, .. } => headers.iter().any(|(name, value)| {
-                name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")
-            }),
+            Content::Message { headers, .. } => headers
+                .iter()
+                .any(|(name, value)| name.eq_ignore_ascii_case("connection") && value.eq_ignore_ascii_case("close")),
         }
     }
 }
@@ -252,11 +205,7 @@ fn push_fields(text: &mut String, fields: &[(String, String)]) {
 impl From<Reply> for Script {
     fn from(mut reply: Reply) -> Self {
         let after = std::mem::take(&mut reply.after);
-        let after = if after.is_empty() && reply.announces_close() {
-            after.close()
-        } else {
-            after
-        };
+        let after = if after.is_empty() && reply.announces_close() { after.close() } else { after };
         let mut script = Self::new();
         if let Some(gate) = reply.hold.take() {
             script = script.wait_for(&gate);
@@ -277,40 +226,18 @@ mod tests {
     fn bytes_on_the_wire() {
         let text = |reply: &Reply, method| String::from_utf8(reply.bytes(method).to_vec()).unwrap();
         let reply = Reply::status(200).header("A", "b").body("hello");
-        assert_eq!(
-            text(&reply, "GET"),
-            "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 5\r\n\r\nhello"
-        );
-        assert_eq!(
-            text(&reply, "HEAD"),
-            "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 5\r\n\r\n"
-        );
-        let reply = Reply::status(200)
-            .chunked(["hello", "", " world"])
-            .trailer("t", "1");
+        assert_eq!(text(&reply, "GET"), "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 5\r\n\r\nhello");
+        assert_eq!(text(&reply, "HEAD"), "HTTP/1.1 200 OK\r\nA: b\r\ncontent-length: 5\r\n\r\n");
+        let reply = Reply::status(200).chunked(["hello", "", " world"]).trailer("t", "1");
         assert_eq!(
             text(&reply, "GET"),
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\nt: 1\r\n\r\n"
         );
-        assert_eq!(
-            text(&Reply::status(204), "GET"),
-            "HTTP/1.1 204 No Content\r\n\r\n"
-        );
-        assert_eq!(
-            text(&Reply::status(999), "GET"),
-            "HTTP/1.1 999 \r\ncontent-length: 0\r\n\r\n"
-        );
-        assert_eq!(
-            text(&Reply::status(200).until_close("x"), "GET"),
-            "HTTP/1.1 200 OK\r\n\r\nx"
-        );
-        let reply = Reply::status(200)
-            .header("Content-Length", "9")
-            .body("short");
-        assert_eq!(
-            text(&reply, "GET"),
-            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort"
-        );
+        assert_eq!(text(&Reply::status(204), "GET"), "HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(text(&Reply::status(999), "GET"), "HTTP/1.1 999 \r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(text(&Reply::status(200).until_close("x"), "GET"), "HTTP/1.1 200 OK\r\n\r\nx");
+        let reply = Reply::status(200).header("Content-Length", "9").body("short");
+        assert_eq!(text(&reply, "GET"), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort");
         assert_eq!(text(&Reply::raw("junk"), "HEAD"), "junk");
     }
 }

@@ -43,16 +43,9 @@ pub struct Script {
 pub(super) enum Step {
     Request,
     Head,
-    Answer {
-        reply: Arc<Reply>,
-        pieces: Option<(usize, Duration)>,
-    },
+    Answer { reply: Arc<Reply>, pieces: Option<(usize, Duration)> },
     Send(Bytes),
-    Pieces {
-        bytes: Bytes,
-        size: usize,
-        pause: Duration,
-    },
+    Pieces { bytes: Bytes, size: usize, pause: Duration },
     Generate(Arc<dyn Fn(u64) -> Option<Bytes> + Send + Sync>),
     Pause(Duration),
     Wait(Gate),
@@ -91,11 +84,7 @@ impl Script {
 
     /// Sends bytes in pieces of `size` with a pause after each but the last. A size of 0 is read as 1.
     pub fn send_in_pieces(self, bytes: impl Into<Bytes>, size: usize, pause: Duration) -> Self {
-        self.step(Step::Pieces {
-            bytes: bytes.into(),
-            size,
-            pause,
-        })
+        self.step(Step::Pieces { bytes: bytes.into(), size, pause })
     }
 
     /// Sends what `make` gives for 0, 1, 2, … until it gives `None` or the client is gone. One piece is in memory at a
@@ -148,10 +137,7 @@ impl Script {
     }
 
     pub(super) fn answer(self, reply: Reply, pieces: Option<(usize, Duration)>) -> Self {
-        self.step(Step::Answer {
-            reply: Arc::new(reply),
-            pieces,
-        })
+        self.step(Step::Answer { reply: Arc::new(reply), pieces })
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -173,11 +159,9 @@ impl fmt::Debug for Step {
         match self {
             Self::Request => f.write_str("Request"),
             Self::Head => f.write_str("Head"),
-            Self::Answer { reply, pieces } => f
-                .debug_struct("Answer")
-                .field("reply", reply)
-                .field("pieces", pieces)
-                .finish(),
+            Self::Answer { reply, pieces } => {
+                f.debug_struct("Answer").field("reply", reply).field("pieces", pieces).finish()
+            }
             Self::Send(bytes) => write!(f, "Send({} bytes)", bytes.len()),
             Self::Pieces { bytes, size, pause } => {
                 write!(f, "Pieces({} bytes, {size} each {pause:?})", bytes.len())

@@ -99,10 +99,7 @@ impl ScriptedServer {
             handler: None,
             connections: Vec::new(),
             clock: None,
-            bounds: Bounds {
-                head_bytes: 1024 * 1024,
-                kept_body_bytes: 16 * 1024 * 1024,
-            },
+            bounds: Bounds { head_bytes: 1024 * 1024, kept_body_bytes: 16 * 1024 * 1024 },
             wrap: None,
         }
     }
@@ -119,10 +116,7 @@ impl ScriptedServer {
     /// The address on which the server listens; of one without socket `0.0.0.0:0`.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.listener.as_ref().map_or_else(
-            || (Ipv4Addr::UNSPECIFIED, 0).into(),
-            |listener| listener.address,
-        )
+        self.listener.as_ref().map_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into(), |listener| listener.address)
     }
 
     /// What was received, in the order in which it was complete; of more than 10,000 requests the last ones.
@@ -161,9 +155,7 @@ impl ScriptedServer {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn until_requests(&self, count: usize) {
-        self.shared
-            .until(|state| state.request_count >= count)
-            .await;
+        self.shared.until(|state| state.request_count >= count).await;
     }
 
     /// Waits until `count` connections were accepted.
@@ -202,10 +194,7 @@ impl fmt::Debug for ScriptedServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
         f.debug_struct("ScriptedServer")
-            .field(
-                "address",
-                &self.listener.as_ref().map(|listener| listener.address),
-            )
+            .field("address", &self.listener.as_ref().map(|listener| listener.address))
             .field("connections", &state.accepted)
             .field("open_connections", &state.open)
             .field("requests", &state.request_count)
@@ -244,11 +233,7 @@ impl ScriptedServerBuilder {
 
     /// As [`route`](Self::route), with an answer for each request in turn; the last one serves all that come after. Of
     /// none, the path answers 404.
-    pub fn route_each(
-        mut self,
-        path: &str,
-        answers: impl IntoIterator<Item = impl Into<Script>>,
-    ) -> Self {
+    pub fn route_each(mut self, path: &str, answers: impl IntoIterator<Item = impl Into<Script>>) -> Self {
         let (method, path) = match path.split_once(' ') {
             Some((method, path)) => (Some(method.to_owned()), path.to_owned()),
             None => (None, path.to_owned()),
@@ -257,20 +242,12 @@ impl ScriptedServerBuilder {
         if scripts.is_empty() {
             scripts.push(not_found());
         }
-        self.routes.push(Route {
-            method,
-            path,
-            scripts,
-            used: AtomicUsize::new(0),
-        });
+        self.routes.push(Route { method, path, scripts, used: AtomicUsize::new(0) });
         self
     }
 
     /// Answers whatever no route is for. Default: 404.
-    pub fn handler<A>(
-        mut self,
-        handler: impl Fn(&ReceivedRequest) -> A + Send + Sync + 'static,
-    ) -> Self
+    pub fn handler<A>(mut self, handler: impl Fn(&ReceivedRequest) -> A + Send + Sync + 'static) -> Self
     where
         A: Into<Script>,
     {
@@ -305,11 +282,7 @@ impl ScriptedServerBuilder {
 
     /// Lays something over each TCP connection before the script begins, such as TLS (scheme `https`). A connection on
     /// which that fails is dropped. [`Script::reset`] drops what was laid over the socket, without a reset.
-    pub fn over<S, F>(
-        mut self,
-        scheme: &'static str,
-        wrap: impl Fn(TcpStream) -> F + Send + Sync + 'static,
-    ) -> Self
+    pub fn over<S, F>(mut self, scheme: &'static str, wrap: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         F: Future<Output = io::Result<S>> + Send + 'static,
@@ -337,12 +310,8 @@ impl ScriptedServerBuilder {
     ///
     /// Dropping the future closes the port.
     pub async fn start(mut self) -> Result<ScriptedServer> {
-        let failed = |error: io::Error| {
-            Error::new(ErrorKind::Io, "start scripted server").with_source(error)
-        };
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(failed)?;
+        let failed = |error: io::Error| Error::new(ErrorKind::Io, "start scripted server").with_source(error);
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         let (scheme, wrap) = match self.wrap.take() {
             Some((scheme, wrap)) => (scheme, wrap),
@@ -350,23 +319,13 @@ impl ScriptedServerBuilder {
         };
         let shared = self.shared();
         let task = tokio::spawn(accept(socket, Arc::clone(&shared), wrap));
-        Ok(ScriptedServer {
-            shared,
-            listener: Some(Arc::new(Listener {
-                address,
-                scheme,
-                task,
-            })),
-        })
+        Ok(ScriptedServer { shared, listener: Some(Arc::new(Listener { address, scheme, task })) })
     }
 
     /// A server without socket: it serves the streams that [`ScriptedServer::serve`] is given.
     #[must_use]
     pub fn offline(self) -> ScriptedServer {
-        ScriptedServer {
-            shared: self.shared(),
-            listener: None,
-        }
+        ScriptedServer { shared: self.shared(), listener: None }
     }
 
     fn shared(self) -> Arc<Shared> {
@@ -401,9 +360,7 @@ fn not_found() -> Script {
 fn plain() -> Wrap {
     Arc::new(|stream, shared, visit| {
         // A socket that cannot be set to reset is closed instead.
-        Box::pin(play(shared, visit, stream, |stream: &TcpStream| {
-            drop(stream.set_zero_linger())
-        }))
+        Box::pin(play(shared, visit, stream, |stream: &TcpStream| drop(stream.set_zero_linger())))
     })
 }
 
@@ -475,10 +432,7 @@ impl Shared {
             state.accepted
         };
         shared.changed.notify_waiters();
-        Visit {
-            number,
-            shared: Arc::clone(shared),
-        }
+        Visit { number, shared: Arc::clone(shared) }
     }
 
     pub(super) fn bounds(&self) -> Bounds {
@@ -486,30 +440,18 @@ impl Shared {
     }
 
     pub(super) fn connection_script(&self, number: usize) -> Option<Script> {
-        self.connections
-            .get(number - 1)
-            .or_else(|| self.connections.last())
-            .cloned()
+        self.connections.get(number - 1).or_else(|| self.connections.last()).cloned()
     }
 
     pub(super) fn script_for(&self, request: &ReceivedRequest) -> Script {
         let fits = |route: &&Route| {
-            route.path == request.path()
-                && route
-                    .method
-                    .as_ref()
-                    .is_none_or(|method| *method == request.method)
+            route.path == request.path() && route.method.as_ref().is_none_or(|method| *method == request.method)
         };
         if let Some(route) = self.routes.iter().find(fits) {
-            let turn = route
-                .used
-                .fetch_add(1, Ordering::Relaxed)
-                .min(route.scripts.len() - 1);
+            let turn = route.used.fetch_add(1, Ordering::Relaxed).min(route.scripts.len() - 1);
             return route.scripts[turn].clone();
         }
-        self.handler
-            .as_ref()
-            .map_or_else(not_found, |handler| handler(request))
+        self.handler.as_ref().map_or_else(not_found, |handler| handler(request))
     }
 
     pub(super) fn keep(&self, request: ReceivedRequest) {

@@ -41,10 +41,7 @@ pub(super) struct Wire<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            input: BytesMut::new(),
-        }
+        Self { stream, input: BytesMut::new() }
     }
 
     pub(super) fn stream(&self) -> &S {
@@ -52,11 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// The head of the next request; `None` if the client closed before it began.
-    pub(super) async fn head(
-        &mut self,
-        connection: usize,
-        bounds: Bounds,
-    ) -> Result<Option<ReceivedRequest>, Fault> {
+    pub(super) async fn head(&mut self, connection: usize, bounds: Bounds) -> Result<Option<ReceivedRequest>, Fault> {
         // RFC 9112 §2.2: empty lines before a request line are passed over.
         loop {
             if self.input.starts_with(b"\r\n") {
@@ -68,17 +61,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             }
         }
         let head = self.through(b"\r\n\r\n", bounds.head_bytes).await?;
-        ReceivedRequest::parse(connection, head)
-            .map(Some)
-            .map_err(Fault::Malformed)
+        ReceivedRequest::parse(connection, head).map(Some).map_err(Fault::Malformed)
     }
 
     /// The body that belongs to a head. What came before a fault stays in the request.
-    pub(super) async fn body(
-        &mut self,
-        request: &mut ReceivedRequest,
-        bounds: Bounds,
-    ) -> Result<(), Fault> {
+    pub(super) async fn body(&mut self, request: &mut ReceivedRequest, bounds: Bounds) -> Result<(), Fault> {
         match request.framing().map_err(Fault::Malformed)? {
             Framing::Length(0) => {}
             framing => {
@@ -86,9 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                     self.send(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
                 }
                 let mut body = BytesMut::new();
-                let read = self
-                    .framed(framing, request, &mut body, bounds.kept_body_bytes)
-                    .await;
+                let read = self.framed(framing, request, &mut body, bounds.kept_body_bytes).await;
                 request.body = body.freeze();
                 read?;
             }
@@ -109,13 +94,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         }
         loop {
             let line = self.through(b"\r\n", CHUNK_LINE_BYTES).await?;
-            let size = line
-                .split(|byte| matches!(byte, b';' | b'\r' | b' '))
-                .next()
-                .unwrap_or_default();
-            let size = std::str::from_utf8(size)
-                .ok()
-                .and_then(|size| u64::from_str_radix(size, 16).ok());
+            let size = line.split(|byte| matches!(byte, b';' | b'\r' | b' ')).next().unwrap_or_default();
+            let size = std::str::from_utf8(size).ok().and_then(|size| u64::from_str_radix(size, 16).ok());
             let size = size.ok_or(Fault::Malformed("a chunk has no size"))?;
             if size == 0 {
                 break;
@@ -131,27 +111,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             if line.is_empty() {
                 return Ok(());
             }
-            request
-                .trailers
-                .extend(parse_fields(std::iter::once(line)).map_err(Fault::Malformed)?);
+            request.trailers.extend(parse_fields(std::iter::once(line)).map_err(Fault::Malformed)?);
         }
     }
 
     /// Reads `count` bytes of a body and keeps them as long as there is room.
-    async fn data(
-        &mut self,
-        mut count: u64,
-        read: &mut u64,
-        body: &mut BytesMut,
-        kept: usize,
-    ) -> Result<(), Fault> {
+    async fn data(&mut self, mut count: u64, read: &mut u64, body: &mut BytesMut, kept: usize) -> Result<(), Fault> {
         while count > 0 {
             if self.input.is_empty() && !self.fill().await? {
                 return Err(Fault::Gone);
             }
-            let part = usize::try_from(count)
-                .unwrap_or(usize::MAX)
-                .min(self.input.len());
+            let part = usize::try_from(count).unwrap_or(usize::MAX).min(self.input.len());
             let data = self.input.split_to(part);
             body.extend_from_slice(&data[..part.min(kept.saturating_sub(body.len()))]);
             *read += part as u64;
@@ -164,10 +134,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     async fn through(&mut self, end: &[u8], max_bytes: usize) -> Result<Bytes, Fault> {
         let mut searched = 0;
         loop {
-            if let Some(at) = self.input[searched..]
-                .windows(end.len())
-                .position(|window| window == end)
-            {
+            if let Some(at) = self.input[searched..].windows(end.len()).position(|window| window == end) {
                 return Ok(self.input.split_to(searched + at + end.len()).freeze());
             }
             searched = self.input.len().saturating_sub(end.len() - 1);

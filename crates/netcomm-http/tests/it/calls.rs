@@ -77,12 +77,8 @@ async fn relative_references_are_joined_to_the_base() {
 #[tokio::test(start_paused = true)]
 async fn a_requests_own_field_takes_the_place_of_the_default() {
     let stage = friendly();
-    let client = stage
-        .builder()
-        .default_header("x-team", "default")
-        .default_header("accept", "text/plain")
-        .build()
-        .unwrap();
+    let client =
+        stage.builder().default_header("x-team", "default").default_header("accept", "text/plain").build().unwrap();
     client.get("http://a.example/").send().await.unwrap();
     client.get("http://a.example/").header("x-team", "own").send().await.unwrap();
     let added = client.get("http://a.example/").header("x-team", "one").header_append("x-team", "two");
@@ -103,20 +99,14 @@ async fn the_client_names_itself_unless_it_is_given_another_name() {
     stage.client().get("http://a.example/").send().await.unwrap();
     let client = stage.builder().default_header("user-agent", "mine/1").build().unwrap();
     client.get("http://a.example/").send().await.unwrap();
-    let agents: Vec<_> = stage
-        .server
-        .requests()
-        .iter()
-        .map(|seen| seen.header_all("user-agent").join("|"))
-        .collect();
+    let agents: Vec<_> = stage.server.requests().iter().map(|seen| seen.header_all("user-agent").join("|")).collect();
     assert_eq!(agents, [concat!("netcomm-http/", env!("CARGO_PKG_VERSION")), "mine/1"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn user_information_becomes_basic_credentials_and_leaves_the_url() {
     let stage = friendly();
-    let response =
-        stage.client().get("http://test:123%C2%A3@a.example/x").send().await.unwrap();
+    let response = stage.client().get("http://test:123%C2%A3@a.example/x").send().await.unwrap();
     assert_eq!(*response.uri(), "http://a.example/x");
     let uri: Uri = "http://u:p@a.example/x".parse().unwrap();
     stage.client().get(uri).send().await.unwrap();
@@ -149,15 +139,7 @@ async fn queries_are_added_to_what_is_there() {
     let none: [(&str, &str); 0] = [];
     client.get("http://a.example/x").query(&none).send().await.unwrap();
     let targets: Vec<_> = stage.server.requests().into_iter().map(|seen| seen.target).collect();
-    assert_eq!(
-        targets,
-        [
-            "/x?a=1&b+c=%C3%A4%26%3D",
-            "/x?y=0&a=1&b+c=%C3%A4%26%3D&z=2",
-            "/x?q=1",
-            "/x",
-        ]
-    );
+    assert_eq!(targets, ["/x?a=1&b+c=%C3%A4%26%3D", "/x?y=0&a=1&b+c=%C3%A4%26%3D&z=2", "/x?q=1", "/x",]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,11 +161,8 @@ async fn every_kind_of_body_arrives_whole_with_the_framing_that_fits_it() {
         .requests()
         .into_iter()
         .map(|seen| {
-            let framing = seen
-                .header("content-length")
-                .or(seen.header("transfer-encoding"))
-                .unwrap_or("none")
-                .to_owned();
+            let framing =
+                seen.header("content-length").or(seen.header("transfer-encoding")).unwrap_or("none").to_owned();
             (seen.body_bytes, seen.text().chars().take(20).collect::<String>(), framing)
         })
         .collect();
@@ -235,8 +214,7 @@ async fn a_body_that_fails_fails_the_call_with_its_own_error() {
     let stage = friendly();
     let client = stage.client();
     let broken = vec![chunk("some"), Err(std::io::Error::other("the disk is gone"))];
-    let error =
-        client.post("http://a.example/").body(Body::from_stream(listed(broken))).send().await.unwrap_err();
+    let error = client.post("http://a.example/").body(Body::from_stream(listed(broken))).send().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::User);
     assert!(shown(&error).contains("the disk is gone"), "{error:?}");
     for announced in [5, 100] {
@@ -276,9 +254,7 @@ async fn the_host_field_has_a_port_only_where_it_is_not_the_default() {
 
 #[tokio::test(start_paused = true)]
 async fn head_has_no_body_and_keeps_its_connection() {
-    let stage = stage(
-        ScriptedServer::builder().route("/", Reply::status(200).header("content-length", "1000")),
-    );
+    let stage = stage(ScriptedServer::builder().route("/", Reply::status(200).header("content-length", "1000")));
     let client = stage.client();
     for _ in 0..2 {
         let response = client.head("http://a.example/").send().await.unwrap();

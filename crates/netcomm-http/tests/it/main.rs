@@ -1,3 +1,6 @@
 //! Integration tests.
 
+mod calls;
 mod pool;
+mod redirects;
+mod stage;

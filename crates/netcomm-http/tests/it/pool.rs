@@ -67,11 +67,9 @@ async fn a_small_body_frees_its_connection_before_it_is_read() {
 #[tokio::test(start_paused = true)]
 async fn no_more_connections_than_the_limit_and_every_call_comes_through() {
     let gate = Gate::new();
-    let server =
-        ScriptedServer::builder().route("/", Reply::status(200).body("ok").held_by(&gate)).offline();
+    let server = ScriptedServer::builder().route("/", Reply::status(200).body("ok").held_by(&gate)).offline();
     let World { dialer, env, .. } = world(server);
-    let client =
-        Client::builder(&env).pool(limits(|limits| limits.per_origin = 3)).build().expect("client");
+    let client = Client::builder(&env).pool(limits(|limits| limits.per_origin = 3)).build().expect("client");
     let calls: Vec<_> = (0..20)
         .map(|_| {
             let client = client.clone();
@@ -100,8 +98,7 @@ async fn the_total_limit_makes_room_by_closing_what_is_idle() {
         assert!(client.pool().snapshot().open <= 2);
     }
     assert_eq!(dialer.dials(), 4);
-    let origins: Vec<_> =
-        client.pool().snapshot().origins.iter().map(|origin| origin.origin.to_string()).collect();
+    let origins: Vec<_> = client.pool().snapshot().origins.iter().map(|origin| origin.origin.to_string()).collect();
     assert_eq!(origins, ["http://c.example:80", "http://d.example:80"]);
 }
 
@@ -138,11 +135,8 @@ async fn waiting_for_a_connection_ends_and_says_so() {
     let server = ScriptedServer::builder().route("/", Script::new().stall()).offline();
     let World { env, .. } = world(server);
     let timeouts = Timeouts::default().with_blocked(Duration::from_secs(15)).with_header(Duration::from_secs(600));
-    let client = Client::builder(&env)
-        .timeouts(timeouts)
-        .pool(limits(|limits| limits.per_origin = 1))
-        .build()
-        .expect("client");
+    let client =
+        Client::builder(&env).timeouts(timeouts).pool(limits(|limits| limits.per_origin = 1)).build().expect("client");
     let held = tokio::spawn({
         let client = client.clone();
         async move { get(&client, "http://a.example/").await }
@@ -431,7 +425,8 @@ async fn a_failed_dial_fails_its_own_call_and_no_other() {
 fn a_client_outlives_its_runtime() {
     let server = Arc::new(std::sync::Mutex::new(None));
     let client = {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().expect("runtime");
         runtime.block_on(async {
             let World { env, server: own, .. } = world(echo());
             *server.lock().expect("lock") = Some(own);

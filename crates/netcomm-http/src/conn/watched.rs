@@ -1,0 +1,66 @@
+//! A stream whose bytes are looked at on their way in.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use netcomm_core::Io;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Looks at bytes before the wire engine does.
+pub(super) trait Look: Unpin {
+    /// The next bytes, never none.
+    fn look(&mut self, bytes: &[u8]);
+}
+
+/// A connection with somebody who looks.
+#[derive(Debug)]
+pub(super) struct Watched<L> {
+    io: Io,
+    look: L,
+}
+
+impl<L> Watched<L> {
+    pub(super) fn new(io: Io, look: L) -> Self {
+        Self { io, look }
+    }
+}
+
+impl<L: Look> AsyncRead for Watched<L> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        let outcome = Pin::new(&mut this.io).poll_read(cx, buffer);
+        let new = &buffer.filled()[before..];
+        if !new.is_empty() {
+            this.look.look(new);
+        }
+        outcome
+    }
+}
+
+impl<L: Unpin> AsyncWrite for Watched<L> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
