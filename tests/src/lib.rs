@@ -1,0 +1,13 @@
+#![doc = include_str!("../README.md")]
+
+mod clock;
+mod connectivity;
+mod dialer;
+mod observer;
+mod tls;
+
+pub use clock::{ManualClock, TokioClock};
+pub use connectivity::ManualConnectivity;
+pub use dialer::ScriptedDialer;
+pub use observer::CollectingObserver;
+pub use tls::{TestCa, TestIdentity};
