@@ -126,7 +126,11 @@ impl Scope {
                 return Err(Error::new(ErrorKind::Invalid, "check scope").with_detail("the port is not a number"));
             }
         };
-        let host = Host::parse(host)?;
+        // Parsed only if a rule asks for it; but what cannot be read is refused by every scope.
+        let host = match Host::is_canonical(host) && !self.has_patterns() {
+            true => None,
+            false => Some(Host::parse(host)?),
+        };
         for layer in self.layers() {
             let refuse = |why: String| {
                 Err(Error::new(ErrorKind::Denied, "check scope")
@@ -134,7 +138,9 @@ impl Scope {
                     .with_url(&uri.to_string()))
             };
             layer.check_alive()?;
-            let matches = |pattern: &Pattern| pattern.matches_host(scheme, &host, port, uri.path());
+            let matches = |pattern: &Pattern| {
+                host.as_ref().is_some_and(|host| pattern.matches_host(scheme, host, port, uri.path()))
+            };
             if layer.rules.methods.as_ref().is_some_and(|methods| !methods.contains(method)) {
                 return refuse(format!("method {method} is not allowed"));
             }
@@ -211,6 +217,10 @@ impl Scope {
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
         self.layers().filter_map(|layer| layer.rules.timeout).min()
+    }
+
+    fn has_patterns(&self) -> bool {
+        self.layers().any(|layer| layer.rules.allow.is_some() || !layer.rules.deny.is_empty())
     }
 
     fn layers(&self) -> impl Iterator<Item = &Arc<Layer>> {

@@ -80,6 +80,24 @@ struct Provided {
     provider: Box<dyn ProvideTokenDyn>,
     current: Mutex<Option<Current>>,
     refreshing: tokio::sync::Mutex<()>,
+    /// How often the provider has answered, and what it said last if that was no token.
+    answers: Mutex<(u64, Option<Arc<Error>>)>,
+}
+
+/// An error that several calls have in common.
+#[derive(Debug)]
+struct SharedError(Arc<Error>);
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&*self.0)
+    }
 }
 
 #[derive(Clone)]
@@ -121,6 +139,7 @@ impl Credentials {
             provider: Box::new(provider),
             current: Mutex::new(None),
             refreshing: tokio::sync::Mutex::new(()),
+            answers: Mutex::new((0, None)),
         };
         Self { kind: Kind::Provided(Arc::new(provided)) }
     }
@@ -162,7 +181,12 @@ impl Provided {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn answers(&self) -> (u64, Option<Arc<Error>>) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     async fn refresh(&self, rejected: Option<u64>, clock: &Arc<dyn Clock>, tap: &Tap) -> Result<Current> {
+        let answers_before = self.answers().0;
         let turn = self.refreshing.lock().await;
         let known = self.current();
         if let Some(known) = &known
@@ -170,11 +194,24 @@ impl Provided {
         {
             return Ok(known.clone());
         }
-        let outcome = self.provider.token(known.as_ref().map(|known| &known.token)).await;
+        let failed = |error: Arc<Error>| {
+            Error::new(ErrorKind::Auth, "get token")
+                .with_detail("the token provider failed")
+                .with_source(SharedError(error))
+        };
+        // Whoever waited while the provider was asked shares its answer; a call that comes later asks again.
+        if let (answers, Some(error)) = self.answers()
+            && answers != answers_before
+        {
+            return Err(failed(error));
+        }
+        let outcome = self.provider.token(known.as_ref().map(|known| &known.token)).await.map_err(Arc::new);
         tap.emit(Interest::DECISION, || Observation::new(clock.now(), Event::TokenRefreshed { ok: outcome.is_ok() }));
-        let token = outcome.map_err(|error| {
-            Error::new(ErrorKind::Auth, "get token").with_detail("the token provider failed").with_source(error)
-        })?;
+        {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            *answers = (answers.0 + 1, outcome.as_ref().err().cloned());
+        }
+        let token = outcome.map_err(failed)?;
         let value = sensitive(&format!("Bearer {}", token.secret.expose()))?;
         let current = Current { generation: known.map_or(0, |known| known.generation + 1), token, value };
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(current.clone());

@@ -5,9 +5,9 @@
 //! neighbour.
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use netcomm_core::{
-    Body, CallId, Error, ErrorKind, Event, HttpTransport, Interest, Limits, Observation, Phase, PrivateAddresses,
-    Result, Timeouts,
+    AnyTransport, Body, CallId, Error, ErrorKind, Event, HttpTransport, Interest, Limits, Observation, Phase,
+    PrivateAddresses, Result, Timeouts,
 };
 
 use crate::address::{Address, origin_form};
@@ -26,7 +26,7 @@ use crate::alarm::Alarm;
 use crate::auth::Credentials;
 use crate::client::{Client, Wire};
 use crate::conn::{self, Bounds, Meta, Upload, Watch, WireBody};
-use crate::intercept::{End, Facts as CallFacts, Next};
+use crate::intercept::{End as ChainEnd, Facts as CallFacts, Next};
 use crate::pool::{Checkout, Key, Pool};
 use crate::receive::{self, EndReport, Source, bounded};
 use crate::redirect::{self, Follow};
@@ -49,7 +49,14 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
     let started = client.clock().now();
     let Request { method, address, headers, body, options } = *request;
     let mut call = Call::new(client, &options, address.clone(), started);
-    call.emit(Interest::CALL, || Event::CallStarted { method: method.clone(), url: address.redacted() });
+    let whole = options.continues.is_none();
+    if whole {
+        call.emit_at(started, Interest::CALL, || Event::CallStarted {
+            method: method.clone(),
+            url: address.redacted(),
+        });
+    }
+    let unfinished = Unfinished { client, call: call.id, started, whole };
     let outcome = match call.deadline {
         None => call.start(method, headers, body).await,
         Some(deadline) => {
@@ -63,17 +70,51 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
         }
     };
     match outcome {
-        Ok(response) => Ok(Response::new(response, call.into_facts())),
+        Ok(response) => {
+            unfinished.disarm();
+            if whole {
+                call.report_end(response.status());
+            }
+            Ok(Response::new(response, call.into_facts()))
+        }
         Err(error) => {
-            let now = client.clock().now();
-            call.emit(Interest::CALL, || Event::CallEnded {
-                status: None,
-                error: Some(error.kind()),
-                received_bytes: 0,
-                took: now.saturating_duration_since(started),
-            });
+            unfinished.end(error.kind());
             Err(error.with_url(&call.address.uri.to_string()))
         }
+    }
+}
+
+/// Tells observers of the end of a call that came to no answer, also of one that is dropped.
+struct Unfinished<'c> {
+    client: &'c Client,
+    call: CallId,
+    started: Instant,
+    whole: bool,
+}
+
+impl Unfinished<'_> {
+    fn disarm(mut self) {
+        self.whole = false;
+    }
+
+    fn end(mut self, error: ErrorKind) {
+        self.tell(error);
+    }
+
+    fn tell(&mut self, error: ErrorKind) {
+        if std::mem::take(&mut self.whole) && self.client.tap().wants(Interest::CALL) {
+            let now = self.client.clock().now();
+            let took = now.saturating_duration_since(self.started);
+            let event = Event::CallEnded { status: None, error: Some(error), received_bytes: 0, took };
+            let observation = Observation::new(now, event).with_call(self.call, self.client.scope.name().cloned());
+            self.client.tap().emit(Interest::CALL, || observation);
+        }
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.tell(ErrorKind::Canceled);
     }
 }
 
@@ -94,12 +135,25 @@ struct Call<'c> {
     deadline: Option<Instant>,
     address: Address,
     redirects: Vec<Uri>,
+    /// Whether a redirect has led to another origin: from then on no secret of the handle's defaults is sent.
+    crossed: bool,
     timing: Timing,
     receive: Option<ReceiveTime>,
     meta: Option<Arc<Meta>>,
     /// The request on its way down, from the attempt to the wire: passed here once instead of through each step.
     outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
+    end: End,
+}
+
+/// Who tells the observers of the call's end.
+enum End {
+    /// The call: the body was there with its head, or there is none of ours.
+    Now(u64),
+    /// The body, when it has been read or dropped.
+    Later(Arc<EndReport>),
+    /// A body that goes on after a break, or the call of which this one is a part.
+    Elsewhere,
 }
 
 /// What a failed attempt leaves behind.
@@ -128,23 +182,44 @@ impl<'c> Call<'c> {
             limits,
             private_addresses,
             max_body_bytes: scope.max_response_bytes().map_or(limits.body_bytes, |most| most.min(limits.body_bytes)),
-            id: CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
+            id: options.continues.unwrap_or_else(|| CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed))),
             started,
             deadline: total.map(|total| started + total),
             address,
             redirects: Vec::new(),
+            crossed: false,
             timing: Timing::default(),
             receive: None,
             meta: None,
             outgoing: None,
             lost: None,
+            end: End::Now(0),
+        }
+    }
+
+    fn report_end(&self, status: StatusCode) {
+        match &self.end {
+            End::Elsewhere => {}
+            End::Later(report) => report.is_answer(),
+            End::Now(received_bytes) => self.emit(Interest::CALL, || Event::CallEnded {
+                status: Some(status),
+                error: None,
+                received_bytes: *received_bytes,
+                took: self.client.clock().now().saturating_duration_since(self.started),
+            }),
         }
     }
 
     fn emit(&self, interest: Interest, make: impl FnOnce() -> Event) {
-        self.client.tap().emit(interest, || {
-            Observation::new(self.client.clock().now(), make()).with_call(self.id, self.client.scope.name().cloned())
-        });
+        if self.client.tap().wants(interest) {
+            self.emit_at(self.client.clock().now(), interest, make);
+        }
+    }
+
+    fn emit_at(&self, at: Instant, interest: Interest, make: impl FnOnce() -> Event) {
+        self.client
+            .tap()
+            .emit(interest, || Observation::new(at, make()).with_call(self.id, self.client.scope.name().cloned()));
     }
 
     fn into_facts(self) -> Facts {
@@ -167,7 +242,7 @@ impl<'c> Call<'c> {
         }
         let request = assemble(method, self.address.uri.clone(), headers, body);
         let mut end = CallEnd { call: self };
-        Box::pin(async move { Next::new(&client.inner.call_interceptors, &mut end).run(request).await }).await
+        Next::new(&client.inner.call_interceptors, &mut end).run(request).await
     }
 
     /// The hops from redirect to redirect.
@@ -177,6 +252,9 @@ impl<'c> Call<'c> {
         mut headers: HeaderMap,
         mut body: Body,
     ) -> Result<http::Response<Body>> {
+        // An interceptor may run all this again.
+        self.redirects.clear();
+        self.crossed = false;
         let inner = &self.client.inner;
         let terms = redirect::Terms {
             mode: self.options.redirects.unwrap_or(inner.redirects),
@@ -208,6 +286,7 @@ impl<'c> Call<'c> {
 
     fn follow(&mut self, method: &mut Method, headers: &mut HeaderMap, follow: Follow, status: StatusCode) {
         redirect::strip(headers, &follow, &self.client.inner.secret_headers);
+        self.crossed |= follow.crosses_origin;
         self.emit(Interest::CALL, || Event::Redirected {
             status,
             to: follow.address.redacted(),
@@ -220,7 +299,7 @@ impl<'c> Call<'c> {
 
     /// The answer: resumption beneath, decoding on top.
     fn finish(
-        &self,
+        &mut self,
         method: &Method,
         headers: &HeaderMap,
         response: http::Response<Body>,
@@ -234,9 +313,19 @@ impl<'c> Call<'c> {
                     options: self.options.clone(),
                     address: self.address.clone(),
                     headers: headers.clone(),
+                    max_bytes: self.max_body_bytes,
+                    same: resume::Same::default(),
                     deadline: self.deadline,
                 };
-                resume::attach(rest, method, times, response)
+                let mut report = match &self.end {
+                    End::Later(report) => Some(Arc::clone(report)),
+                    End::Now(_) | End::Elsewhere => None,
+                };
+                let response = resume::attach(rest, method, times, response, &mut report);
+                if report.is_none() && matches!(self.end, End::Later(_)) {
+                    self.end = End::Elsewhere;
+                }
+                response
             }
         };
         if !self.decodes(headers) || *method == Method::HEAD {
@@ -347,7 +436,11 @@ impl<'c> Call<'c> {
         body: Body,
     ) -> http::Request<Body> {
         let mut dressed = headers.clone();
-        headers::fill(&mut dressed, &self.client.session.headers);
+        if self.crossed {
+            headers::fill(&mut dressed, &headers::harmless(&self.client.session.headers));
+        } else {
+            headers::fill(&mut dressed, &self.client.session.headers);
+        }
         if self.client.inner.decode && !self.decodes(headers) && !headers.contains_key(ACCEPT_ENCODING) {
             dressed.remove(ACCEPT_ENCODING);
         }
@@ -393,13 +486,16 @@ impl<'c> Call<'c> {
         let first = number == 1 && client.inner.call_interceptors.is_empty();
         let begun = if first { self.started } else { client.clock().now() };
         self.timing.before = begun.saturating_duration_since(self.started);
-        self.emit(Interest::ATTEMPT, || Event::AttemptStarted { number, origin: self.address.origin.to_text() });
+        self.emit_at(begun, Interest::ATTEMPT, || Event::AttemptStarted {
+            number,
+            origin: self.address.origin.to_text(),
+        });
         let outcome = if client.inner.attempt_interceptors.is_empty() {
             self.wire(fresh, begun).await
         } else {
             let request = self.outgoing.take().unwrap_or_default();
             let mut end = AttemptEnd { call: self, fresh };
-            Box::pin(async move { Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await }).await
+            Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await
         };
         self.emit(Interest::ATTEMPT, || Event::AttemptEnded {
             number,
@@ -417,7 +513,7 @@ impl<'c> Call<'c> {
             Wire::Pool(pool) => self.exchange(pool, fresh, begun).await,
             Wire::Foreign(transport) => {
                 let request = self.outgoing.take().unwrap_or_default();
-                let response = Box::pin(transport.send(request)).await?;
+                let response = Box::pin(self.over(transport, request, begun)).await?;
                 let now = self.client.clock().now();
                 self.timing.wait = now.saturating_duration_since(begun);
                 let (parts, body) = response.into_parts();
@@ -425,6 +521,28 @@ impl<'c> Call<'c> {
                 let body = self.bound(source, parts.status, now);
                 Ok(http::Response::from_parts(parts, body))
             }
+        }
+    }
+
+    /// Over a transport that the user brought, which may have no limits of its own.
+    fn over<'t>(
+        &self,
+        transport: &'t AnyTransport,
+        request: http::Request<Body>,
+        begun: Instant,
+    ) -> impl Future<Output = Result<http::Response<Body>>> + Send + use<'t> {
+        let mut alarm = Alarm::new(Arc::clone(self.client.clock()));
+        let limit = self.timeouts.header;
+        async move {
+            let mut sending = pin!(transport.send(request));
+            poll_fn(|cx| match sending.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(outcome),
+                Poll::Pending => alarm.poll(begun + limit, cx).map(|()| {
+                    Err(Error::timeout("exchange", Phase::Wait)
+                        .with_detail(format!("no response head for {limit:?} (timeout header)")))
+                }),
+            })
+            .await
         }
     }
 
@@ -470,7 +588,7 @@ impl<'c> Call<'c> {
         let mut origin = self.address.origin.clone();
         // An interceptor around the attempt may have turned it elsewhere: that place must be allowed too.
         if !client.inner.attempt_interceptors.is_empty()
-            && let Some(request) = self.outgoing.as_ref().filter(|request| *request.uri() != self.address.uri)
+            && let Some(request) = self.outgoing.as_ref().filter(|request| !same(request.uri(), &self.address.uri))
         {
             client.scope.check(request.method(), request.uri())?;
             origin = client.resolve(request.uri())?.origin;
@@ -496,7 +614,7 @@ impl<'c> Call<'c> {
         let client = self.client;
         let source = match source {
             Source::Wire(WireBody::Whole(bytes)) if bytes.len() as u64 <= self.max_body_bytes => {
-                return self.bound_whole(bytes, status, head_at);
+                return self.bound_whole(bytes);
             }
             source => source,
         };
@@ -510,32 +628,29 @@ impl<'c> Call<'c> {
             progress: self.options.download.clone(),
         };
         let report = client.tap().wants(Interest::CALL).then(|| {
-            Box::new(EndReport {
+            Arc::new(EndReport {
                 tap: client.tap().clone(),
                 clock: Arc::clone(client.clock()),
                 call: self.id,
                 scope: client.scope.name().cloned(),
                 status,
                 started: self.started,
+                progress: Mutex::default(),
             })
         });
+        self.end = report.clone().map_or(End::Now(0), End::Later);
         bounded(source, terms, client.clock(), head_at, receive, report)
     }
 
     /// A body that was there with its head needs no watching.
-    fn bound_whole(&mut self, bytes: Bytes, status: StatusCode, now: Instant) -> Body {
+    fn bound_whole(&mut self, bytes: Bytes) -> Body {
         let received_bytes = bytes.len() as u64;
         self.receive = None;
         self.timing.receive = Some(Duration::ZERO);
         if let Some(progress) = self.options.download.as_ref().filter(|_| received_bytes > 0) {
             progress.report(received_bytes, Some(received_bytes));
         }
-        self.emit(Interest::CALL, || Event::CallEnded {
-            status: Some(status),
-            error: None,
-            received_bytes,
-            took: now.saturating_duration_since(self.started),
-        });
+        self.end = End::Now(received_bytes);
         bytes.into()
     }
 }
@@ -560,6 +675,14 @@ fn address_for(parts: &mut http::request::Parts, meta: &Meta, http2: bool) {
     }
 }
 
+/// Whether two URIs are equal; told at a glance where one is a clone of the other.
+fn same(a: &Uri, b: &Uri) -> bool {
+    let clones = std::ptr::eq(a.path(), b.path())
+        && a.query().map(str::len) == b.query().map(str::len)
+        && matches!((a.host(), b.host()), (Some(a), Some(b)) if std::ptr::eq(a, b));
+    clones || a == b
+}
+
 fn assemble(method: Method, uri: Uri, headers: HeaderMap, body: Body) -> http::Request<Body> {
     let mut request = http::Request::new(body);
     *request.method_mut() = method;
@@ -572,7 +695,7 @@ struct CallEnd<'e, 'c> {
     call: &'e mut Call<'c>,
 }
 
-impl End for CallEnd<'_, '_> {
+impl ChainEnd for CallEnd<'_, '_> {
     fn finish<'s>(
         &'s mut self,
         request: http::Request<Body>,
@@ -580,7 +703,7 @@ impl End for CallEnd<'_, '_> {
         let (parts, body) = request.into_parts();
         Box::pin(async move {
             // The interceptors may have turned the call elsewhere.
-            if parts.uri != self.call.address.uri {
+            if !same(&parts.uri, &self.call.address.uri) {
                 self.call.address = self.call.client.resolve(parts.uri)?;
             }
             self.call.hops(parts.method, parts.headers, body).await
@@ -597,7 +720,7 @@ struct AttemptEnd<'e, 'c> {
     fresh: bool,
 }
 
-impl End for AttemptEnd<'_, '_> {
+impl ChainEnd for AttemptEnd<'_, '_> {
     fn finish<'s>(
         &'s mut self,
         request: http::Request<Body>,

@@ -18,6 +18,7 @@ use crate::call;
 #[cfg(feature = "cookies")]
 use crate::cookie::CookieJar;
 use crate::decode;
+use crate::headers;
 use crate::intercept::{Chain, Intercept};
 use crate::pool::{Http2, Pool, PoolLimits, PoolSnapshot, Settings};
 use crate::redirect::Redirects;
@@ -146,17 +147,7 @@ impl Client {
     #[must_use]
     #[expect(clippy::needless_pass_by_value, reason = "a scope is handed over with the handle")]
     pub fn scoped(&self, scope: Scope) -> Self {
-        let mut headers = self.session.headers.clone();
-        let secret: Vec<_> = headers
-            .iter()
-            .filter(|(name, value)| {
-                value.is_sensitive() || netcomm_core::is_secret_header(name) || self.inner.secret_headers.contains(name)
-            })
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in secret {
-            headers.remove(name);
-        }
+        let headers = headers::harmless(&self.session.headers);
         let session = Session {
             headers,
             keyring: Keyring::default(),
@@ -179,9 +170,10 @@ impl Client {
 
     /// The same handle with these default header fields in place of those of their names.
     #[must_use]
-    pub fn with_headers(&self, headers: HeaderMap) -> Self {
+    pub fn with_headers(&self, new: HeaderMap) -> Self {
         let mut session = Session::clone(&self.session);
-        crate::headers::replace(&mut session.headers, headers);
+        headers::replace(&mut session.headers, new);
+        headers::mark(&mut session.headers, &self.inner.secret_headers);
         Self { session: Arc::new(session), ..self.clone() }
     }
 
@@ -489,6 +481,7 @@ impl ClientBuilder {
         {
             headers.entry(ACCEPT_ENCODING).or_insert(codings);
         }
+        headers::mark(&mut headers, &self.secret_headers);
         let env = self.env.with_policy(self.policy.clone());
         let settings = Settings { limits: self.pool, http2: self.http2 };
         let wire = match self.transport {

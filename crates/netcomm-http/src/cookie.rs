@@ -242,10 +242,13 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     fn of(uri: &'a Uri) -> Option<Self> {
         let text = uri.host()?;
-        let (is_name, host) = match Host::parse(text).ok()? {
-            Host::Name(name) => (true, Cow::Owned(name)),
-            _ if Host::is_canonical(text) => (false, Cow::Borrowed(text)),
-            address => (false, Cow::Owned(address.to_string())),
+        let (is_name, host) = if Host::is_canonical(text) {
+            // The last label of a name begins with a letter, that of an address with a digit.
+            let last = text.rfind('.').map_or(text, |dot| &text[dot + 1..]);
+            (last.starts_with(|c: char| c.is_ascii_alphabetic()), Cow::Borrowed(text))
+        } else {
+            let host = Host::parse(text).ok()?;
+            (host.ip().is_none(), Cow::Owned(host.to_string()))
         };
         Some(Self {
             is_name,

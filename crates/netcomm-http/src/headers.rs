@@ -1,9 +1,25 @@
 //! Header maps laid over each other.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
+use netcomm_core::is_secret_header;
 
 /// Fields that are added to a request after its defaults.
 const ROOM: usize = 3;
+
+/// The fields that are no secret, by their mark or their name.
+pub(crate) fn harmless(headers: &HeaderMap) -> HeaderMap {
+    let fields = headers.iter().filter(|(name, value)| !value.is_sensitive() && !is_secret_header(name));
+    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Marks the values of these names as secret, so that nothing shows them and no other origin sees them.
+pub(crate) fn mark(headers: &mut HeaderMap, secret: &[HeaderName]) {
+    for name in secret {
+        if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
+            entry.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
+}
 
 /// Every field of `new` takes the place of all fields of its name.
 pub(crate) fn replace(headers: &mut HeaderMap, new: HeaderMap) {
@@ -46,6 +62,14 @@ pub(crate) fn fill(headers: &mut HeaderMap, defaults: &HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn harmless_fields_are_neither_marked_nor_named_as_secret() {
+        let mut headers = map(&[("a", "1"), ("a", "2"), ("x-api-key", "s"), ("x-own", "s")]);
+        mark(&mut headers, &[HeaderName::from_static("x-own"), HeaderName::from_static("x-absent")]);
+        assert!(headers["x-own"].is_sensitive());
+        assert_eq!(harmless(&headers), map(&[("a", "1"), ("a", "2")]));
+    }
 
     fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut map = HeaderMap::new();

@@ -1,7 +1,7 @@
 //! The body of a response within its bounds of time and size.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -39,10 +39,42 @@ pub(crate) struct EndReport {
     pub(crate) scope: Option<Arc<str>>,
     pub(crate) status: StatusCode,
     pub(crate) started: Instant,
+    pub(crate) progress: Mutex<EndState>,
+}
+
+/// A response is reported once it is the answer of its call, and its body has ended: whichever comes last.
+#[derive(Default)]
+pub(crate) struct EndState {
+    is_answer: bool,
+    ended: Option<(u64, Option<ErrorKind>)>,
 }
 
 impl EndReport {
-    fn send(&self, received_bytes: u64, error: Option<ErrorKind>) {
+    /// The response turns out to be the answer, not one that redirects.
+    pub(crate) fn is_answer(&self) {
+        let ended = {
+            let mut state = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            state.is_answer = true;
+            state.ended
+        };
+        if let Some((received_bytes, error)) = ended {
+            self.send(received_bytes, error);
+        }
+    }
+
+    fn ended(&self, received_bytes: u64, error: Option<ErrorKind>) {
+        let is_answer = {
+            let mut state = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            state.ended = Some((received_bytes, error));
+            state.is_answer
+        };
+        if is_answer {
+            self.send(received_bytes, error);
+        }
+    }
+
+    /// Tells of the end now.
+    pub(crate) fn send(&self, received_bytes: u64, error: Option<ErrorKind>) {
         let now = self.clock.now();
         self.tap.emit(Interest::CALL, || {
             let took = now.saturating_duration_since(self.started);
@@ -59,7 +91,7 @@ pub(crate) fn bounded(
     clock: &Arc<dyn Clock>,
     head_at: Instant,
     receive: ReceiveTime,
-    report: Option<Box<EndReport>>,
+    report: Option<Arc<EndReport>>,
 ) -> Body {
     let total = match &source {
         Source::Wire(body) => body.size_hint().exact(),
@@ -88,7 +120,7 @@ struct Receive {
     clock: Arc<dyn Clock>,
     head_at: Instant,
     receive: ReceiveTime,
-    report: Option<Box<EndReport>>,
+    report: Option<Arc<EndReport>>,
     /// Since when the caller has been waiting for the next piece.
     since: Option<Instant>,
     window: Window,
@@ -118,7 +150,7 @@ impl Receive {
     fn end(&mut self, error: Option<ErrorKind>) {
         self.ended = true;
         if let Some(report) = self.report.take() {
-            report.send(self.got, error);
+            report.ended(self.got, error);
         }
     }
 

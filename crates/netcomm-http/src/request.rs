@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use netcomm_core::{Body, Error, ErrorKind, Limits, Redacted, Result, Secret, Timeouts, redact_url};
+use netcomm_core::{Body, CallId, Error, ErrorKind, Limits, Redacted, Result, Secret, Timeouts, redact_url};
 use serde::Serialize;
 
 use crate::address::{Address, IntoAddress};
@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) redirects: Option<Redirects>,
     pub(crate) decode: Option<bool>,
     pub(crate) resume: Option<u32>,
+    /// The call of which this request is a part, where it asks for the rest of a body.
+    pub(crate) continues: Option<CallId>,
     pub(crate) upload: Option<OnProgress>,
     pub(crate) download: Option<OnProgress>,
 }
@@ -130,8 +132,9 @@ impl RequestBuilder {
         V: TryInto<HeaderValue>,
         V::Error: Into<http::Error>,
     {
+        let inner = Arc::clone(&self.client.inner);
         self.with(|request| {
-            let (name, value) = field(name, value)?;
+            let (name, value) = field(name, value, &inner.secret_headers)?;
             request.headers.insert(name, value);
             Ok(())
         })
@@ -145,8 +148,9 @@ impl RequestBuilder {
         V: TryInto<HeaderValue>,
         V::Error: Into<http::Error>,
     {
+        let inner = Arc::clone(&self.client.inner);
         self.with(|request| {
-            let (name, value) = field(name, value)?;
+            let (name, value) = field(name, value, &inner.secret_headers)?;
             request.headers.append(name, value);
             Ok(())
         })
@@ -154,8 +158,10 @@ impl RequestBuilder {
 
     /// Sets all these header fields, each in place of those of its name.
     pub fn headers(self, headers: HeaderMap) -> Self {
+        let inner = Arc::clone(&self.client.inner);
         self.with(|request| {
             crate::headers::replace(&mut request.headers, headers);
+            crate::headers::mark(&mut request.headers, &inner.secret_headers);
             Ok(())
         })
     }
@@ -338,7 +344,7 @@ fn fixed(credentials: &Credentials) -> Result<HeaderValue> {
     credentials.fixed().ok_or_else(|| Error::new(ErrorKind::Invalid, "build request"))
 }
 
-fn field<N, V>(name: N, value: V) -> Result<(HeaderName, HeaderValue)>
+fn field<N, V>(name: N, value: V, secret: &[HeaderName]) -> Result<(HeaderName, HeaderValue)>
 where
     N: TryInto<HeaderName>,
     N::Error: Into<http::Error>,
@@ -348,6 +354,9 @@ where
     let invalid =
         |what, error: http::Error| Error::new(ErrorKind::Invalid, "build request").with_detail(what).with_source(error);
     let name = name.try_into().map_err(|error| invalid("not a header name", error.into()))?;
-    let value = value.try_into().map_err(|error| invalid("not a header value", error.into()))?;
+    let mut value = value.try_into().map_err(|error| invalid("not a header value", error.into()))?;
+    if secret.contains(&name) {
+        value.set_sensitive(true);
+    }
     Ok((name, value))
 }

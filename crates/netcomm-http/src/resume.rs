@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use netcomm_core::{Body, CallId, Error, ErrorKind, Event, Interest, Observation,
 
 use crate::address::Address;
 use crate::client::Client;
+use crate::receive::EndReport;
 use crate::request::{Options, Request};
 
 /// Lets the body of a response go on after a break, if it can be asked for in parts.
@@ -21,28 +23,35 @@ pub(crate) fn attach(
     method: &Method,
     times: u32,
     response: http::Response<Body>,
+    report: &mut Option<Arc<EndReport>>,
 ) -> http::Response<Body> {
     let whole = *method == Method::GET && response.status() == StatusCode::OK && !rest.headers.contains_key(RANGE);
-    let Some(validator) = validator(response.headers()).filter(|_| whole && !response.body().is_empty()) else {
+    let Some(validator) = validator(response.headers()).filter(|_| whole && response.body().as_bytes().is_none())
+    else {
         return response;
     };
     let (parts, body) = response.into_parts();
-    rest.headers.insert(IF_RANGE, validator);
+    rest.headers.insert(IF_RANGE, validator.clone());
     // The part must be one of the same representation: with the coding of the first response, or with none.
     let coding = parts.headers.get(CONTENT_ENCODING).cloned();
-    rest.headers.insert(ACCEPT_ENCODING, coding.unwrap_or(HeaderValue::from_static("identity")));
+    rest.headers.insert(ACCEPT_ENCODING, coding.clone().unwrap_or(HeaderValue::from_static("identity")));
+    rest.same = Same { validator, coding };
+    rest.options.continues = Some(rest.call);
     rest.options.resume = Some(0);
     rest.options.decode = Some(false);
     // The first body reports for itself; what comes after a break is reported from here, with what came before.
     let progress = rest.options.download.take();
     let download = Download {
         total: body.len(),
+        max_bytes: rest.max_bytes,
         rest,
         progress,
         state: State::Reading(body),
         got: 0,
         left: times,
         resumed: false,
+        // The body tells of the end of the call in place of its first part.
+        report: report.take(),
     };
     http::Response::from_parts(parts, Body::boxed(Box::pin(download)))
 }
@@ -62,6 +71,8 @@ struct Download {
     got: u64,
     left: u32,
     resumed: bool,
+    max_bytes: u64,
+    report: Option<Arc<EndReport>>,
 }
 
 enum State {
@@ -78,14 +89,39 @@ pub(crate) struct Rest {
     pub(crate) options: Options,
     pub(crate) address: Address,
     pub(crate) headers: HeaderMap,
+    /// The most bytes that the body may have, all parts together.
+    pub(crate) max_bytes: u64,
+    pub(crate) same: Same,
     /// The end of the time that the whole call has.
     pub(crate) deadline: Option<Instant>,
+}
+
+/// What a part must have in common with the first response.
+#[derive(Clone)]
+pub(crate) struct Same {
+    validator: HeaderValue,
+    coding: Option<HeaderValue>,
+}
+
+impl Default for Same {
+    fn default() -> Self {
+        Self { validator: HeaderValue::from_static(""), coding: None }
+    }
+}
+
+impl Same {
+    /// Whether a part is one of the same representation (RFC 9110 §15.3.7.3).
+    fn holds(&self, part: &HeaderMap) -> bool {
+        let name = if self.validator.as_bytes().starts_with(b"\"") { ETAG } else { LAST_MODIFIED };
+        part.get(name).is_none_or(|validator| *validator == self.validator)
+            && part.get(CONTENT_ENCODING) == self.coding.as_ref()
+    }
 }
 
 impl Rest {
     /// The body from `offset` on; `None` if it cannot be had any more.
     async fn ask(self, offset: u64, total: Option<u64>) -> Result<Option<Body>> {
-        let Self { client, call, mut options, address, mut headers, deadline } = self;
+        let Self { client, call, mut options, address, mut headers, deadline, same, .. } = self;
         if let Some(deadline) = deadline {
             let left = deadline.saturating_duration_since(client.clock().now());
             let timeouts = options.timeouts.take().map_or_else(|| client.timeouts().clone(), |own| *own);
@@ -101,6 +137,7 @@ impl Rest {
         let request = Request { method: Method::GET, address, headers, body: Body::empty(), options };
         let response = client.execute(request).await?;
         let fits = response.status() == StatusCode::PARTIAL_CONTENT
+            && same.holds(response.headers())
             && response.headers().get(CONTENT_RANGE).is_some_and(|range| starts_at(range, offset, total));
         Ok(fits.then(|| response.into_body()))
     }
@@ -125,6 +162,26 @@ fn starts_at(range: &HeaderValue, offset: u64, total: Option<u64>) -> bool {
     first.parse() == Ok(offset) && same_total
 }
 
+impl Download {
+    fn end(&mut self, error: Option<Error>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        self.state = State::Ended;
+        self.tell(error.as_ref().map(Error::kind));
+        Poll::Ready(error.map(Err))
+    }
+
+    fn tell(&mut self, error: Option<ErrorKind>) {
+        if let Some(report) = self.report.take() {
+            report.send(self.got, error);
+        }
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.tell(Some(ErrorKind::Canceled));
+    }
+}
+
 impl HttpBody for Download {
     type Data = Bytes;
     type Error = Error;
@@ -138,6 +195,12 @@ impl HttpBody for Download {
                     Some(Ok(frame)) => {
                         let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                         this.got += bytes;
+                        if this.got > this.max_bytes {
+                            return this.end(Some(
+                                Error::new(ErrorKind::TooLarge, "read body")
+                                    .with_detail(format!("more than {} bytes (limit body_bytes)", this.max_bytes)),
+                            ));
+                        }
                         if let Some(progress) = this.progress.as_ref().filter(|_| this.resumed) {
                             progress.report(this.got, this.total);
                         }
@@ -148,10 +211,8 @@ impl HttpBody for Download {
                         let asking = Box::pin(this.rest.clone().ask(this.got, this.total));
                         this.state = State::Asking { cause: Some(error), asking };
                     }
-                    other => {
-                        this.state = State::Ended;
-                        return Poll::Ready(other);
-                    }
+                    None => return this.end(None),
+                    Some(Err(error)) => return this.end(Some(error)),
                 },
                 State::Asking { cause, asking } => {
                     let outcome = std::task::ready!(asking.as_mut().poll(cx));
@@ -167,8 +228,7 @@ impl HttpBody for Download {
                             this.state = State::Asking { cause, asking };
                         }
                         Ok(None) | Err(_) => {
-                            this.state = State::Ended;
-                            return Poll::Ready(cause.map(Err));
+                            return this.end(cause);
                         }
                     }
                 }

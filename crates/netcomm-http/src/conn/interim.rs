@@ -104,7 +104,7 @@ mod tests {
             (hint.repeat(3), (3, false)),
             (hint.repeat(2) + bare + "HTTP/1.1 200 OK\r\n\r\n", (3, true)),
             ("HTTP/1.1 101 Switching\r\n".to_owned(), (1, false)),
-            ("garbage\n\n".to_owned(), (0, true)),
+            ("no response\n\n".to_owned(), (0, true)),
         ] {
             for piece in 1..=text.len() {
                 let (mut scan, mut seen) = (Scan::default(), 0);

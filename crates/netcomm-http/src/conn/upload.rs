@@ -23,6 +23,8 @@ pub(crate) struct Upload {
     total: Option<u64>,
     progress: Option<OnProgress>,
     max_bytes: Option<u64>,
+    /// Whether the connection has asked for the next piece.
+    asked: bool,
 }
 
 /// What is known from outside of a body on its way.
@@ -59,7 +61,7 @@ impl Upload {
                 error: Mutex::new(None),
             }))
         });
-        (Self { body, rest: Bytes::new(), watch: watch.clone(), total, progress, max_bytes }, watch)
+        (Self { body, rest: Bytes::new(), watch: watch.clone(), total, progress, max_bytes, asked: false }, watch)
     }
 
     /// The caller's body again, if none of it has been taken.
@@ -82,9 +84,14 @@ impl HttpBody for Upload {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         let Some(watch) = &this.watch else { return Pin::new(&mut this.body).poll_frame(cx) };
-        watch.touch();
+        // The connection has room again: that is progress. That it asks once more is not.
+        if !std::mem::replace(&mut this.asked, true) {
+            watch.touch();
+        }
         if this.rest.is_empty() {
-            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+            let polled = ready!(Pin::new(&mut this.body).poll_frame(cx));
+            watch.touch();
+            match polled {
                 None => {
                     watch.0.done.store(true, Ordering::Release);
                     return Poll::Ready(None);
@@ -96,6 +103,7 @@ impl HttpBody for Upload {
                 },
             }
         }
+        this.asked = false;
         let piece = this.rest.split_to(this.rest.len().min(PIECE_BYTES));
         let sent = watch.0.sent.fetch_add(piece.len() as u64, Ordering::AcqRel) + piece.len() as u64;
         if let Some(max) = this.max_bytes.filter(|max| sent > *max) {

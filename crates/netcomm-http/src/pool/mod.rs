@@ -110,6 +110,14 @@ pub(crate) struct Checkout {
     pub(crate) waited: bool,
 }
 
+/// A place in the queue.
+struct Queued {
+    receiver: oneshot::Receiver<Result<Checkout>>,
+    ticket: u64,
+    /// Whether a connection to the origin is being made.
+    dialing: bool,
+}
+
 impl Pool {
     pub(crate) fn new(env: &Env, settings: Settings) -> Self {
         let state = Mutex::new(State::new(settings.limits.clone()));
@@ -124,18 +132,12 @@ impl Pool {
         match self.take(key, fresh, now, timeouts) {
             Ok(checkout) => Ok(checkout),
             // Seldom, and large: apart, so that a call is small.
-            Err((receiver, ticket)) => Box::pin(self.wait(key, receiver, ticket, timeouts)).await,
+            Err(place) => Box::pin(self.wait(key, place, timeouts)).await,
         }
     }
 
     /// What can be had at once, or a place in the queue.
-    fn take(
-        &self,
-        key: &Key,
-        fresh: bool,
-        now: Instant,
-        timeouts: &Timeouts,
-    ) -> Result<Checkout, (oneshot::Receiver<Result<Checkout>>, u64)> {
+    fn take(&self, key: &Key, fresh: bool, now: Instant, timeouts: &Timeouts) -> Result<Checkout, Queued> {
         let shared = &self.shared;
         let network = shared.env.connectivity().current();
         loop {
@@ -156,26 +158,22 @@ impl Pool {
                     let stream = StreamLease::new(h2, key, shared);
                     return Ok(Checkout { wire: Wire::H2(stream), reused, waited: false });
                 }
-                Taken::Wait { receiver, ticket, dial } => {
+                Taken::Wait { receiver, ticket, dial, dialing } => {
                     if let Some(order) = dial {
                         shared.start_dial(order, timeouts.connect);
                     }
-                    return Err((receiver, ticket));
+                    return Err(Queued { receiver, ticket, dialing });
                 }
             }
         }
     }
 
-    async fn wait(
-        &self,
-        key: &Key,
-        mut receiver: oneshot::Receiver<Result<Checkout>>,
-        ticket: u64,
-        timeouts: &Timeouts,
-    ) -> Result<Checkout> {
+    async fn wait(&self, key: &Key, place: Queued, timeouts: &Timeouts) -> Result<Checkout> {
         let shared = &self.shared;
+        let Queued { mut receiver, ticket, dialing } = place;
         let waiting = Waiting { shared, key, ticket };
-        let limit = timeouts.blocked.max(timeouts.connect + dial::GRACE);
+        // A connection that is being made has a limit of its own; the error of that says more.
+        let limit = if dialing { timeouts.blocked.max(timeouts.connect + dial::GRACE) } else { timeouts.blocked };
         let outcome = wait(&mut receiver, shared.clock(), limit).await;
         drop(waiting);
         match outcome {

@@ -125,6 +125,8 @@ pub(super) enum Taken {
         receiver: oneshot::Receiver<Result<Checkout>>,
         ticket: u64,
         dial: Option<DialOrder>,
+        /// Whether a connection is being made, this one or another.
+        dialing: bool,
     },
 }
 
@@ -190,7 +192,8 @@ impl State {
         slot.waiters.push_back(Waiter { ticket, sender });
         self.waiting += 1;
         let dial = self.order(&own_key, ticket);
-        Taken::Wait { receiver, ticket, dial }
+        let dialing = self.origins.get(&own_key).is_some_and(|slot| slot.dialing > 0);
+        Taken::Wait { receiver, ticket, dial, dialing }
     }
 
     /// Takes a place in the books for a connection that shall be made for a waiter, if one is needed and allowed.
