@@ -159,12 +159,7 @@ impl DialerBuilder {
     /// Everything that a dialer is made of, with `connector` for the network.
     pub(crate) fn parts<C: Connect>(self, connector: C) -> Parts<C> {
         Parts {
-            lookup: Lookup::new(
-                self.resolver,
-                Arc::clone(&self.clock),
-                self.connectivity,
-                self.keep,
-            ),
+            lookup: Lookup::new(self.resolver, Arc::clone(&self.clock), self.connectivity, self.keep),
             attempt_delay: self.attempt_delay,
             proxies: self.proxies.unwrap_or_else(Proxies::from_env),
             tls: self.tls,

@@ -38,9 +38,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn follows_paused_time() {
         let began = SystemClock.now();
-        SystemClock
-            .sleep_until(began + Duration::from_secs(3600))
-            .await;
+        SystemClock.sleep_until(began + Duration::from_secs(3600)).await;
         assert_eq!(SystemClock.now() - began, Duration::from_secs(3600));
         SystemClock.sleep_until(began).await;
         assert_eq!(SystemClock.now() - began, Duration::from_secs(3600));

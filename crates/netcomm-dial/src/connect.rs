@@ -26,16 +26,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let broken = |error: io::Error| {
-        failed(format!(
-            "{proxy} went away before the tunnel to {authority} stood"
-        ))
-        .with_source(error)
-        .with_unsent()
+        failed(format!("{proxy} went away before the tunnel to {authority} stood")).with_source(error).with_unsent()
     };
-    stream
-        .write_all(&request(authority, proxy.authorization().as_ref()))
-        .await
-        .map_err(broken)?;
+    stream.write_all(&request(authority, proxy.authorization().as_ref())).await.map_err(broken)?;
     stream.flush().await.map_err(broken)?;
 
     let mut received = BytesMut::with_capacity(1024);
@@ -46,10 +39,7 @@ where
                 received.advance(head_bytes);
                 taken_bytes += head_bytes;
                 if status.is_success() {
-                    return Ok(Tunnel {
-                        early: received.freeze(),
-                        stream,
-                    });
+                    return Ok(Tunnel { early: received.freeze(), stream });
                 }
                 if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
                     return Err(refused(proxy, authority, status));
@@ -57,18 +47,10 @@ where
             }
             None => {
                 if taken_bytes + received.len() >= MAX_HEAD_BYTES {
-                    return Err(failed(format!(
-                        "{proxy} sent a head of more than {MAX_HEAD_BYTES} bytes"
-                    )));
+                    return Err(failed(format!("{proxy} sent a head of more than {MAX_HEAD_BYTES} bytes")));
                 }
                 let most = MAX_HEAD_BYTES - taken_bytes - received.len();
-                if (&mut stream)
-                    .take(most as u64)
-                    .read_buf(&mut received)
-                    .await
-                    .map_err(broken)?
-                    == 0
-                {
+                if (&mut stream).take(most as u64).read_buf(&mut received).await.map_err(broken)? == 0 {
                     return Err(broken(io::ErrorKind::UnexpectedEof.into()));
                 }
             }
@@ -95,10 +77,7 @@ fn parse(received: &[u8]) -> Result<Option<(StatusCode, usize)>, &'static str> {
         // RFC 9110 §9.3.6: Content-Length and Transfer-Encoding of a successful answer mean
         // nothing.
         Ok(httparse::Status::Complete(head_bytes)) => {
-            let status = response
-                .code
-                .and_then(|code| StatusCode::from_u16(code).ok())
-                .ok_or("sent no status")?;
+            let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("sent no status")?;
             Ok(Some((status, head_bytes)))
         }
         Ok(httparse::Status::Partial) => Ok(None),
@@ -109,22 +88,14 @@ fn parse(received: &[u8]) -> Result<Option<(StatusCode, usize)>, &'static str> {
 
 fn refused(proxy: &Server, authority: &str, status: StatusCode) -> Error {
     let words = match status {
-        StatusCode::PROXY_AUTHENTICATION_REQUIRED if proxy.credentials.is_some() => {
-            "does not accept the credentials"
-        }
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED if proxy.credentials.is_some() => "does not accept the credentials",
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => "asks for credentials",
         _ => "refused",
     };
-    let error = failed(format!(
-        "{proxy} {words}: {} for {authority}",
-        status.as_str()
-    ))
-    .with_status(status);
+    let error = failed(format!("{proxy} {words}: {} for {authority}", status.as_str())).with_status(status);
     match status {
         // The proxy is willing, the way behind it is not there, now.
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-            error.with_unsent()
-        }
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => error.with_unsent(),
         _ => error,
     }
 }
@@ -142,29 +113,19 @@ pub(crate) struct Tunnel<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Tunnel<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.early.is_empty() {
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
-        let early = this
-            .early
-            .split_to(this.early.len().min(buffer.remaining()));
+        let early = this.early.split_to(this.early.len().min(buffer.remaining()));
         buffer.put_slice(&early);
         Poll::Ready(Ok(()))
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Tunnel<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().stream).poll_write(cx, buffer)
     }
 
@@ -216,17 +177,9 @@ mod tests {
 
     #[test]
     fn what_is_sent() {
-        let sent = |url| {
-            String::from_utf8(request(
-                "a.example:443",
-                proxy(url).authorization().as_ref(),
-            ))
-            .expect("ASCII")
-        };
-        assert_eq!(
-            sent("http://p"),
-            "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n"
-        );
+        let sent =
+            |url| String::from_utf8(request("a.example:443", proxy(url).authorization().as_ref())).expect("ASCII");
+        assert_eq!(sent("http://p"), "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n");
         assert_eq!(
             sent("http://Aladdin:open%20sesame@p"),
             "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\
@@ -239,19 +192,13 @@ mod tests {
         let answer = b"HTTP/1.1 100 Continue\r\n\r\n\
             HTTP/1.0 200 Connection established\r\nContent-Length: 3\r\n\r\n220 hello";
         let mut text = String::new();
-        ask("http://p", &[answer])
-            .await
-            .expect("a tunnel")
-            .read_to_string(&mut text)
-            .await
-            .expect("text");
+        ask("http://p", &[answer]).await.expect("a tunnel").read_to_string(&mut text).await.expect("text");
         assert_eq!(text, "220 hello");
     }
 
     #[tokio::test]
     async fn any_split_of_the_answer_is_understood() {
-        let answer =
-            b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 OK\r\nA: b\r\n\r\nxy";
+        let answer = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 204 OK\r\nA: b\r\n\r\nxy";
         for cut in 1..answer.len() {
             let (ours, mut theirs) = duplex(1024);
             let proxy = proxy("http://p");
@@ -263,79 +210,24 @@ mod tests {
                 theirs.shutdown().await.expect("an end");
             });
             let mut text = String::new();
-            tunnel
-                .expect("a tunnel")
-                .read_to_string(&mut text)
-                .await
-                .expect("text");
+            tunnel.expect("a tunnel").read_to_string(&mut text).await.expect("text");
             assert_eq!(text, "xy", "{cut}");
         }
     }
 
     #[tokio::test]
     async fn what_is_refused() {
-        let large = [
-            b"HTTP/1.1 200 OK\r\nX: ".as_slice(),
-            &[b'x'; MAX_HEAD_BYTES],
-        ]
-        .concat();
+        let large = [b"HTTP/1.1 200 OK\r\nX: ".as_slice(), &[b'x'; MAX_HEAD_BYTES]].concat();
         let interim = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
-        let many = [
-            b"HTTP/1.1 200 OK\r\n".as_slice(),
-            &b"a: b\r\n".repeat(101),
-            b"\r\n",
-        ]
-        .concat();
+        let many = [b"HTTP/1.1 200 OK\r\n".as_slice(), &b"a: b\r\n".repeat(101), b"\r\n"].concat();
         for (url, answer, status, retryable, detail) in [
-            (
-                "http://p",
-                b"HTTP/1.1 407 x\r\n\r\n".as_slice(),
-                Some(407),
-                false,
-                "asks for credentials: 407",
-            ),
-            (
-                "http://u:hunter2@p",
-                b"HTTP/1.1 407 x\r\n\r\n",
-                Some(407),
-                false,
-                "does not accept the credentials: 407",
-            ),
-            (
-                "http://p",
-                b"HTTP/1.1 403 x\r\n\r\n",
-                Some(403),
-                false,
-                "refused: 403 for a.example:443",
-            ),
-            (
-                "http://p",
-                b"HTTP/1.1 302 x\r\nLocation: http://b\r\n\r\n",
-                Some(302),
-                false,
-                "refused: 302",
-            ),
-            (
-                "http://p",
-                b"HTTP/1.1 502 x\r\n\r\n",
-                Some(502),
-                true,
-                "refused: 502",
-            ),
-            (
-                "http://p",
-                b"HTTP/1.1 101 x\r\n\r\n",
-                Some(101),
-                false,
-                "refused: 101",
-            ),
-            (
-                "http://p",
-                b"SSH-2.0-x\r\n",
-                None,
-                false,
-                "does not speak http",
-            ),
+            ("http://p", b"HTTP/1.1 407 x\r\n\r\n".as_slice(), Some(407), false, "asks for credentials: 407"),
+            ("http://u:hunter2@p", b"HTTP/1.1 407 x\r\n\r\n", Some(407), false, "does not accept the credentials: 407"),
+            ("http://p", b"HTTP/1.1 403 x\r\n\r\n", Some(403), false, "refused: 403 for a.example:443"),
+            ("http://p", b"HTTP/1.1 302 x\r\nLocation: http://b\r\n\r\n", Some(302), false, "refused: 302"),
+            ("http://p", b"HTTP/1.1 502 x\r\n\r\n", Some(502), true, "refused: 502"),
+            ("http://p", b"HTTP/1.1 101 x\r\n\r\n", Some(101), false, "refused: 101"),
+            ("http://p", b"SSH-2.0-x\r\n", None, false, "does not speak http"),
             ("http://p", b"HTTP/1.1 200", None, true, "went away"),
             ("http://p", b"", None, true, "went away"),
             ("http://p", &large, None, false, "more than 16384 bytes"),
@@ -346,10 +238,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Proxy);
             assert_eq!(error.status().map(|status| status.as_u16()), status);
             assert_eq!(error.is_retryable(), retryable, "{error}");
-            assert!(
-                error.detail().is_some_and(|text| text.contains(detail)),
-                "{error}"
-            );
+            assert!(error.detail().is_some_and(|text| text.contains(detail)), "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
     }

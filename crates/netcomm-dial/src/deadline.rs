@@ -20,12 +20,7 @@ impl<'a> Deadline<'a> {
     pub(crate) fn new(clock: &'a dyn Clock, timeout: Duration) -> Self {
         let now = clock.now();
         let at = now.checked_add(timeout).unwrap_or_else(|| now + FAR);
-        Self {
-            clock,
-            timeout,
-            passed: clock.sleep_until(at),
-            steps: Steps::default(),
-        }
+        Self { clock, timeout, passed: clock.sleep_until(at), steps: Steps::default() }
     }
 
     pub(crate) fn now(&self) -> Instant {
@@ -38,11 +33,7 @@ impl<'a> Deadline<'a> {
 
     /// Does a part of `phase`, unless the time runs out. What it took is added to the phase, if it
     /// came to an end.
-    pub(crate) async fn step<T>(
-        &mut self,
-        phase: Phase,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    pub(crate) async fn step<T>(&mut self, phase: Phase, work: impl Future<Output = Result<T>>) -> Result<T> {
         let began = self.now();
         tokio::select! {
             biased;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netcomm_core::{
-    Clock, ConnectInfo, Dial, Endpoint, Error, ErrorKind, Event, ForwardProxy, Host, Interest, Io,
-    Observation, Phase, PrivateAddresses, Result, Tap, Target, TlsTarget,
+    Clock, ConnectInfo, Dial, Endpoint, Error, ErrorKind, Event, ForwardProxy, Host, Interest, Io, Observation, Phase,
+    PrivateAddresses, Result, Tap, Target, TlsTarget,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -72,9 +72,7 @@ impl Dialer {
     }
 
     pub(crate) fn from_parts(parts: Parts<TcpConnector>) -> Self {
-        Self {
-            parts: Arc::new(parts),
-        }
+        Self { parts: Arc::new(parts) }
     }
 }
 
@@ -133,29 +131,16 @@ impl<C: Connect> Parts<C> {
         match &target.endpoint {
             Endpoint::Tcp { host, port } => self.dial_tcp(target, host, *port, &mut deadline).await,
             Endpoint::Unix { path } => self.dial_unix(target, path, &mut deadline).await,
-            _ => Err(Error::new(ErrorKind::Unsupported, "dial")
-                .with_detail("this kind of endpoint is not known")),
+            _ => Err(Error::new(ErrorKind::Unsupported, "dial").with_detail("this kind of endpoint is not known")),
         }
     }
 
-    async fn dial_tcp(
-        &self,
-        target: &Target,
-        host: &Host,
-        port: u16,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<Io> {
+    async fn dial_tcp(&self, target: &Target, host: &Host, port: u16, deadline: &mut Deadline<'_>) -> Result<Io> {
         // What cannot work is refused before anything is opened.
-        let plan = target
-            .tls
-            .as_ref()
-            .map(|tls| Plan::new(tls, Some(host)))
-            .transpose()?;
+        let plan = target.tls.as_ref().map(|tls| Plan::new(tls, Some(host))).transpose()?;
         match self.proxies.route(host, target)? {
             Route::Direct => {
-                let addresses = self
-                    .addresses(host, target.private_addresses, deadline)
-                    .await?;
+                let addresses = self.addresses(host, target.private_addresses, deadline).await?;
                 let (stream, info) = self.connect(&addresses, port, deadline).await?;
                 self.finish(stream, info, plan, deadline).await
             }
@@ -171,14 +156,8 @@ impl<C: Connect> Parts<C> {
                 let ends = match ask {
                     Ask::Host => vec![host.clone()],
                     Ask::Address => {
-                        let addresses = self
-                            .addresses(host, target.private_addresses, deadline)
-                            .await?;
-                        race::interleave(&addresses)
-                            .into_iter()
-                            .take(MAX_TUNNELS)
-                            .map(Host::from)
-                            .collect()
+                        let addresses = self.addresses(host, target.private_addresses, deadline).await?;
+                        race::interleave(&addresses).into_iter().take(MAX_TUNNELS).map(Host::from).collect()
                     }
                 };
                 let (stream, info) = self.tunnel(proxy, &ends, port, deadline).await?;
@@ -210,31 +189,16 @@ impl<C: Connect> Parts<C> {
         let found = deadline.step(Phase::Dns, self.lookup.find(name)).await;
         self.tap.emit(Interest::CONNECTION, || {
             let at = deadline.now();
-            let (addresses, cached) = found
-                .as_ref()
-                .map_or((0, false), |found| (found.addresses.len(), found.cached));
+            let (addresses, cached) = found.as_ref().map_or((0, false), |found| (found.addresses.len(), found.cached));
             let took = at.saturating_duration_since(began);
-            Observation::new(
-                at,
-                Event::Resolved {
-                    host: name.to_owned(),
-                    addresses,
-                    cached,
-                    took,
-                },
-            )
+            Observation::new(at, Event::Resolved { host: name.to_owned(), addresses, cached, took })
         });
         Ok(found?.addresses)
     }
 
     /// The proxy's addresses: the operator's word, not checked.
-    async fn proxy_addresses(
-        &self,
-        proxy: &Server,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<Arc<[IpAddr]>> {
-        self.addresses(&proxy.host, PrivateAddresses::Allow, deadline)
-            .await
+    async fn proxy_addresses(&self, proxy: &Server, deadline: &mut Deadline<'_>) -> Result<Arc<[IpAddr]>> {
+        self.addresses(&proxy.host, PrivateAddresses::Allow, deadline).await
     }
 
     async fn connect(
@@ -244,11 +208,7 @@ impl<C: Connect> Parts<C> {
         deadline: &mut Deadline<'_>,
     ) -> Result<(C::Stream, ConnectInfo)> {
         let race = Race::new(addresses, port, self.attempt_delay);
-        let run = async {
-            race::run(race, &self.connector, &*self.clock)
-                .await
-                .map_err(all_failed)
-        };
+        let run = async { race::run(race, &self.connector, &*self.clock).await.map_err(all_failed) };
         let (stream, peer) = deadline.step(Phase::Connect, run).await?;
         let mut info = ConnectInfo::default();
         info.peer = Some(peer);
@@ -263,22 +223,17 @@ impl<C: Connect> Parts<C> {
         addresses: &[IpAddr],
         deadline: &mut Deadline<'_>,
     ) -> Result<(Layers, ConnectInfo)> {
-        let (stream, info) = self
-            .connect(addresses, proxy.port, deadline)
-            .await
-            .map_err(|error| {
-                let detail = format!("proxy {proxy}: {}", error.detail().unwrap_or_default());
-                error.with_detail(detail)
-            })?;
+        let (stream, info) = self.connect(addresses, proxy.port, deadline).await.map_err(|error| {
+            let detail = format!("proxy {proxy}: {}", error.detail().unwrap_or_default());
+            error.with_detail(detail)
+        })?;
         if proxy.scheme != Scheme::Https {
             return Ok((Box::new(stream), info));
         }
         let mut tls = TlsTarget::default();
         tls.alpn.push(b"http/1.1".to_vec());
         let plan = Plan::new(&tls, Some(&proxy.host))?;
-        let secured = deadline
-            .step(Phase::Proxy, self.proxy_tls.handshake(stream, &plan))
-            .await?;
+        let secured = deadline.step(Phase::Proxy, self.proxy_tls.handshake(stream, &plan)).await?;
         Ok((Box::new(secured.stream), info))
     }
 
@@ -292,36 +247,23 @@ impl<C: Connect> Parts<C> {
         deadline: &mut Deadline<'_>,
     ) -> Result<(Layers, ConnectInfo)> {
         let addresses = self.proxy_addresses(proxy, deadline).await?;
-        let mut last_error =
-            Error::new(ErrorKind::Dns, "dial").with_detail("no address to ask the proxy for");
+        let mut last_error = Error::new(ErrorKind::Dns, "dial").with_detail("no address to ask the proxy for");
         for end in ends {
             let (stream, info) = self.reach(proxy, &addresses, deadline).await?;
             let asked = ask(stream, proxy, end, port);
             match deadline.step(Phase::Proxy, asked).await {
                 Ok(stream) => return Ok((stream, info)),
-                Err(error) if error.kind() == ErrorKind::Proxy && error.is_retryable() => {
-                    last_error = error
-                }
+                Err(error) if error.kind() == ErrorKind::Proxy && error.is_retryable() => last_error = error,
                 Err(error) => return Err(error),
             }
         }
         Err(last_error)
     }
 
-    async fn dial_unix(
-        &self,
-        target: &Target,
-        path: &Path,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<Io> {
-        let plan = target
-            .tls
-            .as_ref()
-            .map(|tls| Plan::new(tls, None))
-            .transpose()?;
+    async fn dial_unix(&self, target: &Target, path: &Path, deadline: &mut Deadline<'_>) -> Result<Io> {
+        let plan = target.tls.as_ref().map(|tls| Plan::new(tls, None)).transpose()?;
         let stream = deadline.step(Phase::Connect, unix::connect(path)).await?;
-        self.finish(stream, ConnectInfo::default(), plan, deadline)
-            .await
+        self.finish(stream, ConnectInfo::default(), plan, deadline).await
     }
 
     /// TLS if planned, and the account of it all.
@@ -339,9 +281,7 @@ impl<C: Connect> Parts<C> {
             info.steps = deadline.steps();
             return Ok(Io::new(stream, info));
         };
-        let secured = deadline
-            .step(Phase::Tls, self.tls.handshake(stream, &plan))
-            .await?;
+        let secured = deadline.step(Phase::Tls, self.tls.handshake(stream, &plan)).await?;
         info.tls = Some(secured.info);
         info.alpn = secured.alpn;
         info.steps = deadline.steps();
@@ -352,9 +292,7 @@ impl<C: Connect> Parts<C> {
 /// Asks the proxy for a tunnel to `end`.
 async fn ask(stream: Layers, proxy: &Server, end: &Host, port: u16) -> Result<Layers> {
     match proxy.scheme {
-        Scheme::Http | Scheme::Https => Ok(Box::new(
-            connect::tunnel(stream, proxy, &format!("{end}:{port}")).await?,
-        )),
+        Scheme::Http | Scheme::Https => Ok(Box::new(connect::tunnel(stream, proxy, &format!("{end}:{port}")).await?)),
         Scheme::Socks5 | Scheme::Socks5h => {
             let end = match end {
                 Host::Name(name) => socks::End::Name(name, port),
@@ -375,11 +313,7 @@ fn all_failed(failures: Vec<(SocketAddr, io::Error)>) -> Error {
         }
         detail.push_str(&format!("{address}: {error}"));
     }
-    if let Some(more) = failures
-        .len()
-        .checked_sub(MAX_FAILURES_SHOWN)
-        .filter(|&more| more > 0)
-    {
+    if let Some(more) = failures.len().checked_sub(MAX_FAILURES_SHOWN).filter(|&more| more > 0) {
         detail.push_str(&format!(", and {more} more"));
     }
     let error = Error::new(ErrorKind::Connect, "dial").with_detail(detail);

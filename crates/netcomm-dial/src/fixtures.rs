@@ -38,15 +38,8 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(
-        script: impl Fn(&str, usize) -> Result<Answer> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            script: Arc::new(script),
-            delay: Duration::ZERO,
-            begun: Arc::default(),
-            ended: Arc::default(),
-        }
+    pub(crate) fn new(script: impl Fn(&str, usize) -> Result<Answer> + Send + Sync + 'static) -> Self {
+        Self { script: Arc::new(script), delay: Duration::ZERO, begun: Arc::default(), ended: Arc::default() }
     }
 
     /// The same addresses for every name.
@@ -113,12 +106,7 @@ impl Net {
     pub(crate) fn new(fates: impl Fn(SocketAddr) -> Fate + Send + Sync + 'static) -> Self {
         let kept = Mutex::new(Vec::new());
         let serve = move |_, stream| kept.lock().expect("no panic").push(stream);
-        Self {
-            fates: Arc::new(fates),
-            serve: Arc::new(serve),
-            began: SystemClock.now(),
-            log: Arc::default(),
-        }
+        Self { fates: Arc::new(fates), serve: Arc::new(serve), began: SystemClock.now(), log: Arc::default() }
     }
 
     /// Everything opens at once.
@@ -127,10 +115,7 @@ impl Net {
     }
 
     /// The same with somebody at the other end.
-    pub(crate) fn serving(
-        mut self,
-        serve: impl Fn(SocketAddr, DuplexStream) + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn serving(mut self, serve: impl Fn(SocketAddr, DuplexStream) + Send + Sync + 'static) -> Self {
         self.serve = Arc::new(serve);
         self
     }
@@ -138,9 +123,7 @@ impl Net {
     /// What was dialled, and after how many milliseconds.
     pub(crate) fn log(&self) -> Vec<(String, u128)> {
         let log = self.log.lock().expect("no panic");
-        log.iter()
-            .map(|(address, after)| (address.clone(), after.as_millis()))
-            .collect()
+        log.iter().map(|(address, after)| (address.clone(), after.as_millis())).collect()
     }
 
     /// What was dialled.
@@ -153,10 +136,7 @@ impl Connect for Net {
     type Stream = DuplexStream;
 
     async fn connect(&self, address: SocketAddr) -> io::Result<DuplexStream> {
-        self.log
-            .lock()
-            .expect("no panic")
-            .push((address.to_string(), SystemClock.now() - self.began));
+        self.log.lock().expect("no panic").push((address.to_string(), SystemClock.now() - self.began));
         match (self.fates)(address) {
             Fate::Opens(after) => {
                 tokio::time::sleep(after).await;

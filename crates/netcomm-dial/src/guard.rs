@@ -29,10 +29,7 @@ const DENIED_V4: &[(Ipv4Net, &str)] = &[
 const DENIED_V6: &[(Ipv6Net, &str)] = &[
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "unspecified"),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "loopback"),
-    (
-        v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48),
-        "local-use translation",
-    ),
+    (v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48), "local-use translation"),
     (v6([0x100, 0, 0, 0, 0, 0, 0, 0], 64), "discard-only"),
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32), "Teredo"),
     (v6([0x2001, 2, 0, 0, 0, 0, 0, 0], 48), "benchmarking"),
@@ -48,9 +45,9 @@ const DENIED_V6: &[(Ipv6Net, &str)] = &[
 
 /// IPv6 networks whose addresses carry an IPv4 address in their last 32 bits: it decides.
 const CARRIERS: &[Ipv6Net] = &[
-    v6([0, 0, 0, 0, 0, 0, 0, 0], 96), // IPv4-compatible, RFC 4291 §2.5.5.1
-    v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), // IPv4-mapped, RFC 4291 §2.5.5.2
-    v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96), // IPv4-translated, RFC 2765 §2.1
+    v6([0, 0, 0, 0, 0, 0, 0, 0], 96),         // IPv4-compatible, RFC 4291 §2.5.5.1
+    v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96),    // IPv4-mapped, RFC 4291 §2.5.5.2
+    v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96),    // IPv4-translated, RFC 2765 §2.1
     v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), // NAT64, RFC 6052 §2.1
 ];
 
@@ -76,10 +73,7 @@ pub fn is_public(address: IpAddr) -> bool {
 /// Refuses `host` if one of its addresses is not public: a name that leads to this machine's own
 /// network even once in a while is not to be trusted the other times.
 pub(crate) fn check(host: &Host, addresses: &[IpAddr]) -> Result<()> {
-    let Some((address, what)) = addresses
-        .iter()
-        .find_map(|&address| Some((address, denied_as(address)?)))
-    else {
+    let Some((address, what)) = addresses.iter().find_map(|&address| Some((address, denied_as(address)?))) else {
         return Ok(());
     };
     let detail = match host {
@@ -98,10 +92,7 @@ fn denied_as(address: IpAddr) -> Option<&'static str> {
 }
 
 fn denied_as_v4(address: Ipv4Addr) -> Option<&'static str> {
-    DENIED_V4
-        .iter()
-        .find(|(net, _)| net.contains(&address))
-        .map(|&(_, what)| what)
+    DENIED_V4.iter().find(|(net, _)| net.contains(&address)).map(|&(_, what)| what)
 }
 
 fn denied_as_v6(address: Ipv6Addr) -> Option<&'static str> {
@@ -243,10 +234,7 @@ mod tests {
             "[::ffff:7f00:1]",
             "[64:ff9b::7f00:1]",
         ] {
-            let address = Host::parse(text)
-                .ok()
-                .and_then(|host| host.ip())
-                .expect(text);
+            let address = Host::parse(text).ok().and_then(|host| host.ip()).expect(text);
             assert!(!is_public(address), "{text}");
         }
     }
@@ -257,12 +245,8 @@ mod tests {
         assert!(check(&name, &[ip("1.1.1.1"), ip("2606:4700::1")]).is_ok());
         let error = check(&name, &[ip("1.1.1.1"), ip("10.0.0.1")]).expect_err("must be refused");
         assert!(error.is_denied());
-        assert_eq!(
-            error.detail(),
-            Some("a.example leads to 10.0.0.1, which is not public (private)")
-        );
-        let error =
-            check(&ip("127.0.0.1").into(), &[ip("127.0.0.1")]).expect_err("must be refused");
+        assert_eq!(error.detail(), Some("a.example leads to 10.0.0.1, which is not public (private)"));
+        let error = check(&ip("127.0.0.1").into(), &[ip("127.0.0.1")]).expect_err("must be refused");
         assert_eq!(error.detail(), Some("127.0.0.1 is not public (loopback)"));
     }
 

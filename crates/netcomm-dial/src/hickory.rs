@@ -45,15 +45,10 @@ impl HickoryResolver {
 impl Resolve for HickoryResolver {
     async fn resolve(&self, name: &str) -> Result<Answer> {
         let found = self.resolver.lookup_ip(name).await;
-        let found = found
-            .map_err(|error| Error::new(ErrorKind::Dns, "hickory resolver").with_source(error))?;
+        let found = found.map_err(|error| Error::new(ErrorKind::Dns, "hickory resolver").with_source(error))?;
         let addresses: Vec<IpAddr> = found.iter().collect();
         // hickory measures with the system's clock whatever the dialer's clock says.
-        Ok(Answer::new(addresses).with_ttl(
-            found
-                .valid_until()
-                .saturating_duration_since(Instant::now()),
-        ))
+        Ok(Answer::new(addresses).with_ttl(found.valid_until().saturating_duration_since(Instant::now())))
     }
 }
 

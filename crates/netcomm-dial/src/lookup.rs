@@ -96,15 +96,7 @@ impl Lookup {
             flights: HashMap::new(),
             last_flight: 0,
         };
-        Self {
-            resolver,
-            clock,
-            connectivity,
-            store: Arc::new(Store {
-                keep,
-                state: Mutex::new(state),
-            }),
-        }
+        Self { resolver, clock, connectivity, store: Arc::new(Store { keep, state: Mutex::new(state) }) }
     }
 
     /// The addresses of `name`.
@@ -137,11 +129,7 @@ impl Lookup {
         {
             return Ok(kept.outcome.clone());
         }
-        if let Some(flight) = state
-            .flights
-            .get(name)
-            .and_then(|(_, flight)| flight.upgrade())
-        {
+        if let Some(flight) = state.flights.get(name).and_then(|(_, flight)| flight.upgrade()) {
             return Err(flight);
         }
         state.last_flight += 1;
@@ -156,11 +144,7 @@ impl Lookup {
 
     fn flight(&self, name: Arc<str>, id: u64, generation: u64, now: Instant) -> Flight {
         let (resolver, clock) = (self.resolver.clone(), Arc::clone(&self.clock));
-        let landing = Landing {
-            store: Arc::clone(&self.store),
-            name,
-            id,
-        };
+        let landing = Landing { store: Arc::clone(&self.store), name, id };
         let timeout = self.store.keep.timeout;
         Box::pin(async move {
             let answer = tokio::select! {
@@ -168,9 +152,7 @@ impl Lookup {
                 answer = resolver.resolve(&landing.name) => answer,
                 () = clock.sleep_until(now + timeout) => Err(Error::timeout("resolve", Phase::Dns)),
             };
-            landing
-                .store
-                .keep(&landing.name, generation, clock.now(), answer)
+            landing.store.keep(&landing.name, generation, clock.now(), answer)
         })
     }
 }
@@ -182,26 +164,14 @@ impl Store {
     }
 
     /// Keeps what is worth it, if the network is still the same.
-    fn keep(
-        &self,
-        name: &Arc<str>,
-        generation: u64,
-        now: Instant,
-        answer: Result<Answer>,
-    ) -> Outcome {
+    fn keep(&self, name: &Arc<str>, generation: u64, now: Instant, answer: Result<Answer>) -> Outcome {
         let (outcome, ttl) = match answer {
             Ok(answer) if answer.addresses().is_empty() => {
-                let error =
-                    Error::new(ErrorKind::Dns, "resolve").with_detail("the name has no address");
+                let error = Error::new(ErrorKind::Dns, "resolve").with_detail("the name has no address");
                 (Err(Arc::new(error)), self.keep.failure_ttl)
             }
-            Ok(answer) => (
-                Ok(answer.addresses().into()),
-                answer.ttl().unwrap_or(self.keep.ttl),
-            ),
-            Err(error) if error.kind() == ErrorKind::Dns => {
-                (Err(Arc::new(error)), self.keep.failure_ttl)
-            }
+            Ok(answer) => (Ok(answer.addresses().into()), answer.ttl().unwrap_or(self.keep.ttl)),
+            Err(error) if error.kind() == ErrorKind::Dns => (Err(Arc::new(error)), self.keep.failure_ttl),
             Err(error) => (Err(Arc::new(error)), Duration::ZERO),
         };
         let mut state = self.state();
@@ -209,13 +179,7 @@ impl Store {
             && state.generation == generation
             && let Some(kept) = &mut state.kept
         {
-            kept.put(
-                Arc::clone(name),
-                Kept {
-                    outcome: outcome.clone(),
-                    until: now + ttl.min(MAX_TTL),
-                },
-            );
+            kept.put(Arc::clone(name), Kept { outcome: outcome.clone(), until: now + ttl.min(MAX_TTL) });
         }
         outcome
     }
@@ -244,11 +208,7 @@ struct Landing {
 impl Drop for Landing {
     fn drop(&mut self) {
         let mut state = self.store.state();
-        if state
-            .flights
-            .get(&self.name)
-            .is_some_and(|(id, _)| *id == self.id)
-        {
+        if state.flights.get(&self.name).is_some_and(|(id, _)| *id == self.id) {
             state.flights.remove(&self.name);
         }
     }
@@ -266,9 +226,7 @@ fn for_one(name: &str, error: Arc<Error>) -> Error {
 
 impl fmt::Debug for Lookup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lookup")
-            .field("keep", &self.store.keep)
-            .finish_non_exhaustive()
+        f.debug_struct("Lookup").field("keep", &self.store.keep).finish_non_exhaustive()
     }
 }
 
@@ -296,12 +254,7 @@ mod tests {
     }
 
     fn lookup(names: &Names, keep: Keep) -> Lookup {
-        Lookup::new(
-            AnyResolver::new(names.clone()),
-            Arc::new(SystemClock),
-            Arc::new(Roaming::default()),
-            keep,
-        )
+        Lookup::new(AnyResolver::new(names.clone()), Arc::new(SystemClock), Arc::new(Roaming::default()), keep)
     }
 
     fn flights(lookup: &Lookup) -> usize {
@@ -311,19 +264,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hundred_waiters_share_one_lookup() {
         let names = Names::all(&["192.0.2.1"]).after(ms(50));
-        let lookup = lookup(
-            &names,
-            Keep {
-                names: 0,
-                ..Keep::default()
-            },
-        );
+        let lookup = lookup(&names, Keep { names: 0, ..Keep::default() });
         let found = join_all((0..100).map(|_| lookup.find("a.example"))).await;
-        assert!(
-            found
-                .iter()
-                .all(|found| found.as_ref().is_ok_and(|found| !found.cached))
-        );
+        assert!(found.iter().all(|found| found.as_ref().is_ok_and(|found| !found.cached)));
         assert_eq!((names.begun(), flights(&lookup)), (1, 0));
         lookup.find("a.example").await.expect("addresses");
         assert_eq!(names.begun(), 2, "nothing is kept");
@@ -351,9 +294,7 @@ mod tests {
     async fn a_lookup_that_nobody_waits_for_ends() {
         let names = Names::all(&["192.0.2.1"]).after(ms(50));
         let lookup = lookup(&names, Keep::default());
-        tokio::time::timeout(ms(10), lookup.find("a.example"))
-            .await
-            .expect_err("too early");
+        tokio::time::timeout(ms(10), lookup.find("a.example")).await.expect_err("too early");
         assert_eq!((names.begun(), names.ended(), flights(&lookup)), (1, 0, 0));
         lookup.find("a.example").await.expect("addresses");
         assert_eq!((names.begun(), names.ended(), flights(&lookup)), (2, 1, 0));
@@ -380,11 +321,7 @@ mod tests {
             let lookup = lookup(&names, Keep::default());
             assert!(!lookup.find("a.example").await.expect("addresses").cached);
             tokio::time::advance(until).await;
-            assert_eq!(
-                lookup.find("a.example").await.expect("addresses").cached,
-                kept,
-                "{ttl:?} {until:?}"
-            );
+            assert_eq!(lookup.find("a.example").await.expect("addresses").cached, kept, "{ttl:?} {until:?}");
         }
     }
 
@@ -395,10 +332,7 @@ mod tests {
             for advance in [0, 999, 1] {
                 tokio::time::advance(ms(advance)).await;
                 let error = lookup.find("no.example").await.expect_err("must fail");
-                assert_eq!(
-                    (error.kind(), error.detail()),
-                    (ErrorKind::Dns, Some("no.example"))
-                );
+                assert_eq!((error.kind(), error.detail()), (ErrorKind::Dns, Some("no.example")));
             }
             assert_eq!(names.begun(), 2);
         }
@@ -410,10 +344,7 @@ mod tests {
         let lookup = lookup(&names, Keep::default());
         let began = SystemClock.now();
         let error = lookup.find("slow.example").await.expect_err("must fail");
-        assert_eq!(
-            (error.kind(), error.phase()),
-            (ErrorKind::Timeout, Some(Phase::Dns))
-        );
+        assert_eq!((error.kind(), error.phase()), (ErrorKind::Timeout, Some(Phase::Dns)));
         assert_eq!(SystemClock.now() - began, ms(10_000));
         assert_eq!(flights(&lookup), 0);
     }
@@ -421,32 +352,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_least_recently_used_name_goes_first() {
         let names = Names::all(&["192.0.2.1"]);
-        let lookup = lookup(
-            &names,
-            Keep {
-                names: 2,
-                ..Keep::default()
-            },
-        );
-        for (name, cached) in [
-            ("a", false),
-            ("b", false),
-            ("a", true),
-            ("c", false),
-            ("a", true),
-            ("b", false),
-            ("c", false),
-        ] {
-            assert_eq!(
-                lookup.find(name).await.expect("addresses").cached,
-                cached,
-                "{name}"
-            );
+        let lookup = lookup(&names, Keep { names: 2, ..Keep::default() });
+        for (name, cached) in
+            [("a", false), ("b", false), ("a", true), ("c", false), ("a", true), ("b", false), ("c", false)]
+        {
+            assert_eq!(lookup.find(name).await.expect("addresses").cached, cached, "{name}");
         }
-        assert_eq!(
-            lookup.store.state().kept.as_ref().map(LruCache::len),
-            Some(2)
-        );
+        assert_eq!(lookup.store.state().kept.as_ref().map(LruCache::len), Some(2));
     }
 
     #[tokio::test(start_paused = true)]
@@ -489,17 +401,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn coming_and_going_on_many_threads() {
-        let keep = Keep {
-            names: 0,
-            ..Keep::default()
-        };
+        let keep = Keep { names: 0, ..Keep::default() };
         let (clock, network) = (Arc::new(SystemClock), Arc::new(Roaming::default()));
-        let lookup = Arc::new(Lookup::new(
-            AnyResolver::new(Yielding),
-            clock,
-            network,
-            keep,
-        ));
+        let lookup = Arc::new(Lookup::new(AnyResolver::new(Yielding), clock, network, keep));
         let tasks: Vec<_> = (0..2000)
             .map(|number| {
                 let lookup = Arc::clone(&lookup);

@@ -21,8 +21,7 @@ pub(crate) struct Secured<S> {
 
 impl Plan {
     pub(crate) fn new(_: &TlsTarget, _: Option<&Host>) -> Result<Self> {
-        Err(Error::new(ErrorKind::Unsupported, "tls")
-            .with_detail("netcomm-dial was built without its feature tls"))
+        Err(Error::new(ErrorKind::Unsupported, "tls").with_detail("netcomm-dial was built without its feature tls"))
     }
 }
 

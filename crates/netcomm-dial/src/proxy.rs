@@ -64,9 +64,7 @@ impl Proxies {
     /// No proxy for anybody.
     #[must_use]
     pub fn none() -> Self {
-        Self {
-            rules: Arc::default(),
-        }
+        Self { rules: Arc::default() }
     }
 
     /// One proxy for all targets. `url` as described above.
@@ -95,51 +93,29 @@ impl Proxies {
     /// concerns; no connection bypasses it.
     #[must_use]
     pub fn from_env() -> Self {
-        Self::from_vars(|name| {
-            std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
-        })
+        Self::from_vars(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
     }
 
     /// The same with another source of variables.
     #[must_use]
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| {
-            var(name)
-                .map(|value| value.trim().to_owned())
-                .filter(|value| !value.is_empty())
-        };
+        let set = |name: &str| var(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let first = |upper: &str, lower: &str| set(upper).or_else(|| set(lower));
         let read = |name: &'static str, value: Option<String>| {
-            value.map(|url| {
-                Server::parse(&url).map_err(|fault| fault.of(format!("the variable {name}")))
-            })
+            value.map(|url| Server::parse(&url).map_err(|fault| fault.of(format!("the variable {name}"))))
         };
-        let http = if var("REQUEST_METHOD").is_some() {
-            set("http_proxy")
-        } else {
-            first("HTTP_PROXY", "http_proxy")
-        };
+        let http = if var("REQUEST_METHOD").is_some() { set("http_proxy") } else { first("HTTP_PROXY", "http_proxy") };
         let all = read("ALL_PROXY", first("ALL_PROXY", "all_proxy"));
         let http = read("HTTP_PROXY", http).or_else(|| all.clone());
         let https = read("HTTPS_PROXY", first("HTTPS_PROXY", "https_proxy")).or(all);
         let bypass = first("NO_PROXY", "no_proxy").map(|list| bypass(&list));
-        Self {
-            rules: Arc::new(Rules {
-                http,
-                https,
-                bypass,
-            }),
-        }
+        Self { rules: Arc::new(Rules { http, https, bypass }) }
     }
 
     /// How `host`, the target's, is reached.
     pub(crate) fn route(&self, host: &Host, target: &Target) -> Result<Route<'_>> {
         let encrypted = target.tls.is_some();
-        let server = match if encrypted {
-            &self.rules.https
-        } else {
-            &self.rules.http
-        } {
+        let server = match if encrypted { &self.rules.https } else { &self.rules.http } {
             Some(_) if self.bypasses(host) => return Ok(Route::Direct),
             Some(Ok(server)) => server,
             Some(Err(fault)) => return Err(fault.error()),
@@ -149,15 +125,9 @@ impl Proxies {
         Ok(match server.scheme {
             // A forwarding proxy resolves the name itself, and again: what was checked here would
             // mean nothing.
-            Scheme::Http | Scheme::Https if target.forward_proxy && !encrypted && !guarded => {
-                Route::Forward(server)
-            }
-            Scheme::Http | Scheme::Https | Scheme::Socks5h if !guarded => {
-                Route::Tunnel(server, Ask::Host)
-            }
-            Scheme::Http | Scheme::Https | Scheme::Socks5 | Scheme::Socks5h => {
-                Route::Tunnel(server, Ask::Address)
-            }
+            Scheme::Http | Scheme::Https if target.forward_proxy && !encrypted && !guarded => Route::Forward(server),
+            Scheme::Http | Scheme::Https | Scheme::Socks5h if !guarded => Route::Tunnel(server, Ask::Host),
+            Scheme::Http | Scheme::Https | Scheme::Socks5 | Scheme::Socks5h => Route::Tunnel(server, Ask::Address),
         })
     }
 
@@ -165,22 +135,14 @@ impl Proxies {
         let Some(bypass) = &self.rules.bypass else {
             return false;
         };
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority(host.to_string())
-            .path_and_query("/")
-            .build();
+        let uri = Uri::builder().scheme("http").authority(host.to_string()).path_and_query("/").build();
         uri.is_ok_and(|uri| bypass.intercept(&uri).is_none())
     }
 }
 
 impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Rules {
-            http,
-            https,
-            bypass,
-        } = &*self.rules;
+        let Rules { http, https, bypass } = &*self.rules;
         f.debug_struct("Proxies")
             .field("http", http)
             .field("https", https)
@@ -253,13 +215,7 @@ impl ProxiesBuilder {
         let all = read(&self.all)?;
         let http = read(&self.http)?.or_else(|| all.clone()).map(Ok);
         let https = read(&self.https)?.or(all).map(Ok);
-        Ok(Proxies {
-            rules: Arc::new(Rules {
-                http,
-                https,
-                bypass: self.no_proxy.as_deref().map(bypass),
-            }),
-        })
+        Ok(Proxies { rules: Arc::new(Rules { http, https, bypass: self.no_proxy.as_deref().map(bypass) }) })
     }
 }
 
@@ -278,10 +234,7 @@ fn bypass(list: &str) -> Matcher {
         entry => entry.to_owned(),
     };
     let list: Vec<String> = list.split(',').map(plain).collect();
-    Matcher::builder()
-        .all("http://proxy.invalid")
-        .no(list.join(","))
-        .build()
+    Matcher::builder().all("http://proxy.invalid").no(list.join(",")).build()
 }
 
 #[cfg(test)]
@@ -293,25 +246,14 @@ mod tests {
     const URL: &str = "http://user:hunter2@p.example:3128";
 
     fn vars(set: &'static [(&'static str, &'static str)]) -> Proxies {
-        Proxies::from_vars(|name| {
-            set.iter()
-                .find(|(set, _)| *set == name)
-                .map(|(_, value)| (*value).to_owned())
-        })
+        Proxies::from_vars(|name| set.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned()))
     }
 
     fn target(url: &str) -> (Host, Target) {
         let (scheme, host) = url.split_once("://").expect("a url");
         let host = Host::parse(host).expect("a host");
         let target = Target::tcp(host.clone(), 1);
-        (
-            host,
-            if scheme == "https" {
-                target.with_tls(TlsTarget::default())
-            } else {
-                target
-            },
-        )
+        (host, if scheme == "https" { target.with_tls(TlsTarget::default()) } else { target })
     }
 
     fn route(proxies: &Proxies, url: &str) -> String {
@@ -327,56 +269,23 @@ mod tests {
     #[test]
     fn variables() {
         let both = vars(&[("HTTP_PROXY", "a"), ("https_proxy", "http://b")]);
-        assert_eq!(
-            (
-                route(&both, "http://x").as_str(),
-                route(&both, "https://x").as_str()
-            ),
-            ("a Host", "b Host")
-        );
-        let all = vars(&[
-            ("ALL_PROXY", "socks5://c"),
-            ("HTTPS_PROXY", " "),
-            ("https_proxy", "d"),
-        ]);
-        assert_eq!(
-            (
-                route(&all, "http://x").as_str(),
-                route(&all, "https://x").as_str()
-            ),
-            ("c Address", "d Host")
-        );
+        assert_eq!((route(&both, "http://x").as_str(), route(&both, "https://x").as_str()), ("a Host", "b Host"));
+        let all = vars(&[("ALL_PROXY", "socks5://c"), ("HTTPS_PROXY", " "), ("https_proxy", "d")]);
+        assert_eq!((route(&all, "http://x").as_str(), route(&all, "https://x").as_str()), ("c Address", "d Host"));
         assert_eq!(route(&vars(&[]), "https://x"), "direct");
-        let cgi = vars(&[
-            ("REQUEST_METHOD", "GET"),
-            ("HTTP_PROXY", "evil"),
-            ("HTTPS_PROXY", "good"),
-        ]);
-        assert_eq!(
-            (
-                route(&cgi, "http://x").as_str(),
-                route(&cgi, "https://x").as_str()
-            ),
-            ("direct", "good Host")
-        );
+        let cgi = vars(&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "evil"), ("HTTPS_PROXY", "good")]);
+        assert_eq!((route(&cgi, "http://x").as_str(), route(&cgi, "https://x").as_str()), ("direct", "good Host"));
     }
 
     #[test]
     fn a_value_that_cannot_be_used_is_never_bypassed_in_silence() {
-        let proxies = vars(&[
-            ("HTTPS_PROXY", "gopher://u:hunter2@p"),
-            ("ALL_PROXY", "http://p:x"),
-            ("NO_PROXY", "y"),
-        ]);
+        let proxies = vars(&[("HTTPS_PROXY", "gopher://u:hunter2@p"), ("ALL_PROXY", "http://p:x"), ("NO_PROXY", "y")]);
         assert_eq!(route(&proxies, "https://x"), "Unsupported");
         assert_eq!(route(&proxies, "http://x"), "Invalid");
         assert_eq!(route(&proxies, "https://y"), "direct");
         let (host, target) = target("https://x");
         let error = proxies.route(&host, &target).expect_err("must fail");
-        assert_eq!(
-            error.detail(),
-            Some("proxies by gopher:// are not supported, in the variable HTTPS_PROXY")
-        );
+        assert_eq!(error.detail(), Some("proxies by gopher:// are not supported, in the variable HTTPS_PROXY"));
         assert!(!format!("{proxies:?}{error:?}").contains("hunter2"));
     }
 
@@ -384,9 +293,7 @@ mod tests {
     fn who_needs_no_proxy() {
         let proxies = Proxies::builder()
             .all(URL)
-            .no_proxy(
-                "a.example, .b.example,*.c.example, 10.0.0.0/8,192.0.2.7,2001:db8::/32,localhost",
-            )
+            .no_proxy("a.example, .b.example,*.c.example, 10.0.0.0/8,192.0.2.7,2001:db8::/32,localhost")
             .build()
             .expect("rules");
         for (host, direct) in [
@@ -407,17 +314,9 @@ mod tests {
             ("localhost", true),
             ("d.example", false),
         ] {
-            assert_eq!(
-                route(&proxies, &format!("http://{host}")) == "direct",
-                direct,
-                "{host}"
-            );
+            assert_eq!(route(&proxies, &format!("http://{host}")) == "direct", direct, "{host}");
         }
-        let nobody = Proxies::builder()
-            .all(URL)
-            .no_proxy("*")
-            .build()
-            .expect("rules");
+        let nobody = Proxies::builder().all(URL).no_proxy("*").build().expect("rules");
         assert_eq!(route(&nobody, "https://a.example"), "direct");
     }
 
@@ -439,14 +338,8 @@ mod tests {
         ] {
             let proxies = Proxies::all(url).expect("a proxy");
             let (host, target) = target(of);
-            let guard = if guarded {
-                PrivateAddresses::Deny
-            } else {
-                PrivateAddresses::Allow
-            };
-            let target = target
-                .with_forward_proxy(forward)
-                .with_private_addresses(guard);
+            let guard = if guarded { PrivateAddresses::Deny } else { PrivateAddresses::Allow };
+            let target = target.with_forward_proxy(forward).with_private_addresses(guard);
             let got = match proxies.route(&host, &target).expect("a route") {
                 Route::Direct => "direct".to_owned(),
                 Route::Forward(server) => format!("forward {}", server.host),
@@ -458,32 +351,17 @@ mod tests {
 
     #[test]
     fn rules_of_ones_own() {
-        let rules = Proxies::builder()
-            .all("socks5://a")
-            .https("http://b")
-            .credentials("user", "hunter2");
+        let rules = Proxies::builder().all("socks5://a").https("http://b").credentials("user", "hunter2");
         assert!(!format!("{rules:?}").contains("hunter2"));
         let proxies = rules.build().expect("rules");
         assert_eq!(
-            (
-                route(&proxies, "http://x").as_str(),
-                route(&proxies, "https://x").as_str()
-            ),
+            (route(&proxies, "http://x").as_str(), route(&proxies, "https://x").as_str()),
             ("a Address", "b Host")
         );
         let shown = format!("{proxies:?} {:?}", Proxies::all(URL));
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("user"),
-            "{shown}"
-        );
-        for (url, kind) in [
-            ("ftp://a", ErrorKind::Unsupported),
-            ("http://", ErrorKind::Invalid),
-        ] {
-            assert_eq!(
-                Proxies::all(url).map_err(|error| error.kind()).err(),
-                Some(kind)
-            );
+        assert!(!shown.contains("hunter2") && !shown.contains("user"), "{shown}");
+        for (url, kind) in [("ftp://a", ErrorKind::Unsupported), ("http://", ErrorKind::Invalid)] {
+            assert_eq!(Proxies::all(url).map_err(|error| error.kind()).err(), Some(kind));
         }
     }
 }

@@ -23,8 +23,7 @@ const MAX_ADDRESSES: usize = 32;
 pub(crate) trait Connect: Send + Sync + 'static {
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    fn connect(&self, address: SocketAddr)
-    -> impl Future<Output = io::Result<Self::Stream>> + Send;
+    fn connect(&self, address: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
     fn local(stream: &Self::Stream) -> Option<SocketAddr>;
 }
@@ -45,10 +44,7 @@ pub(crate) fn interleave(addresses: &[IpAddr]) -> Vec<IpAddr> {
     }
     let mut order = Vec::with_capacity(addresses.len());
     let mut turn = 0;
-    while let Some(address) = families[turn]
-        .pop_front()
-        .or_else(|| families[1 - turn].pop_front())
-    {
+    while let Some(address) = families[turn].pop_front().or_else(|| families[1 - turn].pop_front()) {
         order.push(address);
         turn = 1 - turn;
     }
@@ -82,9 +78,7 @@ impl Race {
     pub(crate) fn new(addresses: &[IpAddr], port: u16, delay: Duration) -> Self {
         let order = interleave(addresses).into_iter().take(MAX_ADDRESSES);
         Self {
-            waiting: order
-                .map(|address| SocketAddr::new(address, port))
-                .collect(),
+            waiting: order.map(|address| SocketAddr::new(address, port)).collect(),
             running: 0,
             delay: delay.clamp(DELAYS.0, DELAYS.1),
             next_at: None,
@@ -172,15 +166,9 @@ mod tests {
         for (given, expected) in [
             (vec![], vec![]),
             (vec![V4[0]], vec![V4[0]]),
-            (
-                vec![V6[0], V6[1], V4[0], V4[1]],
-                vec![V6[0], V4[0], V6[1], V4[1]],
-            ),
+            (vec![V6[0], V6[1], V4[0], V4[1]], vec![V6[0], V4[0], V6[1], V4[1]]),
             (vec![V4[0], V4[1], V6[0]], vec![V4[0], V6[0], V4[1]]),
-            (
-                vec![V6[0], V4[0], V4[1], V4[2]],
-                vec![V6[0], V4[0], V4[1], V4[2]],
-            ),
+            (vec![V6[0], V4[0], V4[1], V4[2]], vec![V6[0], V4[0], V4[1], V4[2]]),
             (vec![V4[0], V4[0], V6[0], V4[0]], vec![V4[0], V6[0]]),
         ] {
             assert_eq!(interleave(&ips(&given)), ips(&expected), "{given:?}");
@@ -237,75 +225,38 @@ mod tests {
     #[test]
     fn the_delay_and_the_addresses_have_bounds() {
         let now = Instant::now();
-        for (given, kept) in [
-            (ms(0), ms(10)),
-            (ms(100), ms(100)),
-            (Duration::MAX, ms(2000)),
-        ] {
+        for (given, kept) in [(ms(0), ms(10)), (ms(100), ms(100)), (Duration::MAX, ms(2000))] {
             let mut race = Race::new(&ips(&V4), 80, given);
             assert!(matches!(race.next(now), Step::Start(_)));
             assert!(matches!(race.next(now), Step::Wait(Some(at)) if at == now + kept));
         }
         let many: Vec<IpAddr> = (0..1000_u32).map(|bits| IpAddr::V4(bits.into())).collect();
-        assert_eq!(
-            Race::new(&many, 80, DEFAULT_DELAY).waiting.len(),
-            MAX_ADDRESSES
-        );
+        assert_eq!(Race::new(&many, 80, DEFAULT_DELAY).waiting.len(), MAX_ADDRESSES);
     }
 
     async fn run_on(net: &Net, addresses: &[&str]) -> Result<String, usize> {
         let race = Race::new(&ips(addresses), 80, DEFAULT_DELAY);
-        run(race, net, &SystemClock)
-            .await
-            .map(|(_, address)| address.to_string())
-            .map_err(|failures| failures.len())
+        run(race, net, &SystemClock).await.map(|(_, address)| address.to_string()).map_err(|failures| failures.len())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_first_family_is_overtaken() {
-        let net = Net::new(|address| {
-            if address.is_ipv6() {
-                Fate::Opens(ms(900))
-            } else {
-                Fate::Opens(ms(20))
-            }
-        });
-        assert_eq!(
-            run_on(&net, &[V6[0], V4[0]]).await,
-            Ok("192.0.2.1:80".to_owned())
-        );
-        assert_eq!(
-            net.log(),
-            [
-                ("[2001:db8::1]:80".to_owned(), 0),
-                ("192.0.2.1:80".to_owned(), 250)
-            ]
-        );
+        let net = Net::new(|address| if address.is_ipv6() { Fate::Opens(ms(900)) } else { Fate::Opens(ms(20)) });
+        assert_eq!(run_on(&net, &[V6[0], V4[0]]).await, Ok("192.0.2.1:80".to_owned()));
+        assert_eq!(net.log(), [("[2001:db8::1]:80".to_owned(), 0), ("192.0.2.1:80".to_owned(), 250)]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_first_family_that_is_quick_enough_is_alone() {
         let net = Net::new(|_| Fate::Opens(ms(249)));
-        assert_eq!(
-            run_on(&net, &[V6[0], V4[0]]).await,
-            Ok("[2001:db8::1]:80".to_owned())
-        );
+        assert_eq!(run_on(&net, &[V6[0], V4[0]]).await, Ok("[2001:db8::1]:80".to_owned()));
         assert_eq!(net.dialled().len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_first_address_that_fails_lets_the_next_start_at_once() {
-        let net = Net::new(|address| {
-            if address.is_ipv6() {
-                Fate::Refused(ms(30))
-            } else {
-                Fate::Opens(ms(20))
-            }
-        });
-        assert_eq!(
-            run_on(&net, &[V6[0], V4[0]]).await,
-            Ok("192.0.2.1:80".to_owned())
-        );
+        let net = Net::new(|address| if address.is_ipv6() { Fate::Refused(ms(30)) } else { Fate::Opens(ms(20)) });
+        assert_eq!(run_on(&net, &[V6[0], V4[0]]).await, Ok("192.0.2.1:80".to_owned()));
         assert_eq!(net.log()[1], ("192.0.2.1:80".to_owned(), 30));
     }
 

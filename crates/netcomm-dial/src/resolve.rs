@@ -21,10 +21,7 @@ impl Answer {
     /// Those addresses, the most wanted first, kept as long as the dialer's default says.
     #[must_use]
     pub fn new(addresses: Vec<IpAddr>) -> Self {
-        Self {
-            addresses,
-            ttl: None,
-        }
+        Self { addresses, ttl: None }
     }
 
     /// The same, kept that long; zero: not at all. The dialer keeps no answer longer than 10 min.
@@ -97,8 +94,7 @@ pub struct SystemResolver;
 impl Resolve for SystemResolver {
     async fn resolve(&self, name: &str) -> Result<Answer> {
         let found = tokio::net::lookup_host((name, 0)).await;
-        let found = found
-            .map_err(|error| Error::new(ErrorKind::Dns, "system resolver").with_source(error))?;
+        let found = found.map_err(|error| Error::new(ErrorKind::Dns, "system resolver").with_source(error))?;
         Ok(Answer::new(found.map(|address| address.ip()).collect()))
     }
 }
@@ -108,17 +104,11 @@ impl Resolve for SystemResolver {
 pub(crate) struct AnyResolver(Arc<dyn ResolveDyn>);
 
 trait ResolveDyn: Send + Sync {
-    fn resolve<'a>(
-        &'a self,
-        name: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
+    fn resolve<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>>;
 }
 
 impl<T: Resolve> ResolveDyn for T {
-    fn resolve<'a>(
-        &'a self,
-        name: &'a str,
-    ) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>> {
+    fn resolve<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = Result<Answer>> + Send + 'a>> {
         Box::pin(Resolve::resolve(self, name))
     }
 }

@@ -43,18 +43,12 @@ pub(crate) struct Fault {
 
 impl Fault {
     fn invalid(detail: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::Invalid,
-            detail: detail.into(),
-        }
+        Self { kind: ErrorKind::Invalid, detail: detail.into() }
     }
 
     /// The same, with where the URL was found.
     pub(crate) fn of(self, place: impl fmt::Display) -> Self {
-        Self {
-            detail: format!("{}, in {place}", self.detail),
-            ..self
-        }
+        Self { detail: format!("{}, in {place}", self.detail), ..self }
     }
 
     pub(crate) fn error(&self) -> Error {
@@ -70,15 +64,8 @@ impl Scheme {
             "socks5" => Ok(Self::Socks5),
             "socks5h" => Ok(Self::Socks5h),
             // RFC 3986 §3.1: what cannot be a scheme is not quoted, it may be anything.
-            other
-                if other
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) =>
-            {
-                Err(Fault {
-                    kind: ErrorKind::Unsupported,
-                    detail: format!("proxies by {other}:// are not supported"),
-                })
+            other if other.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)) => {
+                Err(Fault { kind: ErrorKind::Unsupported, detail: format!("proxies by {other}:// are not supported") })
             }
             _ => Err(Fault::invalid("malformed proxy scheme")),
         }
@@ -113,9 +100,7 @@ impl Server {
         let scheme = Scheme::parse(scheme)?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains(['/', '?', '#', '\\']) {
-            return Err(Fault::invalid(
-                "a proxy's url has no path, and these characters are encoded in passwords",
-            ));
+            return Err(Fault::invalid("a proxy's url has no path, and these characters are encoded in passwords"));
         }
         let (user_info, place) = match authority.split_once('@') {
             Some((_, place)) if place.contains('@') => {
@@ -131,18 +116,11 @@ impl Server {
         let host = Host::parse(host).map_err(|_| Fault::invalid("malformed proxy host"))?;
         let port = match port {
             "" => scheme.default_port(),
-            port => port
-                .parse()
-                .ok()
-                .filter(|&port| port != 0)
-                .ok_or_else(|| Fault::invalid("malformed proxy port"))?,
+            port => {
+                port.parse().ok().filter(|&port| port != 0).ok_or_else(|| Fault::invalid("malformed proxy port"))?
+            }
         };
-        let server = Self {
-            scheme,
-            host,
-            port,
-            credentials: None,
-        };
+        let server = Self { scheme, host, port, credentials: None };
         let Some(user_info) = user_info else {
             return Ok(server);
         };
@@ -161,13 +139,8 @@ impl Server {
         }
         if self.scheme.is_socks() {
             // RFC 1929 §2 has one byte for each length, and none of them is zero.
-            if [user.len(), password.expose().len()]
-                .iter()
-                .any(|length| !(1..=255).contains(length))
-            {
-                return Err(Fault::invalid(
-                    "user and password of a SOCKS proxy have 1 to 255 bytes each",
-                ));
+            if [user.len(), password.expose().len()].iter().any(|length| !(1..=255).contains(length)) {
+                return Err(Fault::invalid("user and password of a SOCKS proxy have 1 to 255 bytes each"));
             }
         } else if user.contains(':') {
             // RFC 7617 §2
@@ -181,8 +154,7 @@ impl Server {
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
         let Credentials { user, password } = self.credentials.as_ref()?;
         let encoded = BASE64_STANDARD.encode(format!("{user}:{}", password.expose()));
-        let mut value =
-            HeaderValue::from_str(&format!("Basic {encoded}")).expect("base64 is visible ASCII");
+        let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).expect("base64 is visible ASCII");
         value.set_sensitive(true);
         Some(value)
     }
@@ -196,15 +168,7 @@ impl fmt::Display for Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{self}{}",
-            if self.credentials.is_some() {
-                " with credentials"
-            } else {
-                ""
-            }
-        )
+        write!(f, "{self}{}", if self.credentials.is_some() { " with credentials" } else { "" })
     }
 }
 
@@ -222,29 +186,17 @@ mod tests {
             ("socks5://127.0.0.1", "socks5://127.0.0.1:1080"),
             ("socks5h://[::1]:9050", "socks5h://[::1]:9050"),
             ("http://[::1]", "http://[::1]:80"),
-            (
-                "http://user:hunter2@p.example:",
-                "http://p.example:80 with credentials",
-            ),
-            (
-                "user:hunter2@p.example:1",
-                "http://p.example:1 with credentials",
-            ),
+            ("http://user:hunter2@p.example:", "http://p.example:80 with credentials"),
+            ("user:hunter2@p.example:1", "http://p.example:1 with credentials"),
         ] {
             let server = Server::parse(url).expect(url);
             assert_eq!(format!("{server:?}"), expected);
         }
         let server = Server::parse("http://us%40er:p%2Fw%3a@p.example").expect("a proxy");
         let credentials = server.credentials.as_ref().expect("credentials");
-        assert_eq!(
-            (credentials.user.as_str(), credentials.password.expose()),
-            ("us@er", "p/w:")
-        );
+        assert_eq!((credentials.user.as_str(), credentials.password.expose()), ("us@er", "p/w:"));
         let value = server.authorization().expect("credentials");
-        assert_eq!(
-            (value.is_sensitive(), value.to_str().ok()),
-            (true, Some("Basic dXNAZXI6cC93Og=="))
-        );
+        assert_eq!((value.is_sensitive(), value.to_str().ok()), (true, Some("Basic dXNAZXI6cC93Og==")));
     }
 
     #[test]

@@ -31,8 +31,7 @@ where
         End::Address(address) => TargetAddr::Ip(address),
         // RFC 1928 §5 has one byte for the name's length.
         End::Name(name, _) if name.len() > 255 => {
-            return Err(Error::new(ErrorKind::Invalid, "socks5")
-                .with_detail("a name has at most 255 bytes"));
+            return Err(Error::new(ErrorKind::Invalid, "socks5").with_detail("a name has at most 255 bytes"));
         }
         End::Name(name, port) => TargetAddr::Domain(name.into(), port),
     };
@@ -44,9 +43,7 @@ where
         }
         None => Socks5Stream::connect_with_socket(stream, end).await,
     };
-    tunnel
-        .map(Socks5Stream::into_inner)
-        .map_err(|error| failed(proxy, &place, error))
+    tunnel.map(Socks5Stream::into_inner).map_err(|error| failed(proxy, &place, error))
 }
 
 fn failed(proxy: &Server, place: &str, source: tokio_socks::Error) -> Error {
@@ -54,22 +51,17 @@ fn failed(proxy: &Server, place: &str, source: tokio_socks::Error) -> Error {
     let (words, passing) = match &source {
         Socks::Io(_) => ("went away before the tunnel stood", true),
         Socks::GeneralSocksServerFailure => ("failed", true),
-        Socks::NetworkUnreachable | Socks::HostUnreachable | Socks::TtlExpired => {
-            ("does not reach it", true)
-        }
+        Socks::NetworkUnreachable | Socks::HostUnreachable | Socks::TtlExpired => ("does not reach it", true),
         Socks::ConnectionRefused => ("was refused there", true),
         Socks::AddressTypeNotSupported => ("does not support such addresses", true),
         Socks::ConnectionNotAllowedByRuleset => ("does not allow it", false),
         Socks::PasswordAuthFailure(_) => ("does not accept the credentials", false),
-        Socks::AuthorizationRequired | Socks::NoAcceptableAuthMethods
-            if proxy.credentials.is_none() =>
-        {
+        Socks::AuthorizationRequired | Socks::NoAcceptableAuthMethods if proxy.credentials.is_none() => {
             ("asks for credentials", false)
         }
         _ => ("does not speak socks5 as expected", false),
     };
-    let error = Error::new(ErrorKind::Proxy, "socks5")
-        .with_detail(format!("{proxy} {words}: {place}"))
-        .with_source(source);
+    let error =
+        Error::new(ErrorKind::Proxy, "socks5").with_detail(format!("{proxy} {words}: {place}")).with_source(source);
     if passing { error.with_unsent() } else { error }
 }

@@ -12,6 +12,9 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("hickory_resolver", "netcomm-dial", "hickory"),
     ("hyper", "netcomm-http", "conn"),
     ("hyper_util", "netcomm-http", "conn"),
+    // Its adapters serve the one, its reader of proxy variables the other.
+    ("hyper_util", "netcomm-dial", "proxy"),
+    ("h2", "netcomm-http", "conn"),
     ("psl", "netcomm-http", "cookie"),
     ("async_compression", "netcomm-http", "decode"),
     ("tower_service", "netcomm-http", "service"),
@@ -27,7 +30,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
         };
         let code = blank(text);
         for (library, home, room) in ROOMS {
-            let is_home = owner == *home && is_in(file, room);
+            let is_home = ROOMS.iter().any(|(own, home, room)| own == library && owner == *home && is_in(file, room));
             if let Some(at) = named(&code, library).filter(|_| !is_home) {
                 let reason = format!("only {home}'s room `{room}` may name {library}");
                 findings.push(Finding::at(path, line_of(&code, at), reason));

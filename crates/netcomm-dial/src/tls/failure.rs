@@ -7,9 +7,7 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError
 
 /// The error for a handshake with `name` that ended with `error`.
 pub(super) fn failed(name: &str, error: io::Error) -> Error {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<TlsError>());
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<TlsError>());
     let Some(inner) = inner else {
         // The peer or the path went away in the middle: nothing was sent, another try may fare
         // better.
@@ -29,25 +27,17 @@ pub(super) fn failed(name: &str, error: io::Error) -> Error {
         TlsError::PeerMisbehaved(_) => format!("{name} broke the protocol"),
         _ => format!("with {name}"),
     };
-    Error::new(ErrorKind::Tls, "tls handshake")
-        .with_detail(detail)
-        .with_source(error)
+    Error::new(ErrorKind::Tls, "tls handshake").with_detail(detail).with_source(error)
 }
 
 fn words(reason: &CertificateError) -> &'static str {
     match reason {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "it is not valid yet"
-        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet",
         CertificateError::Revoked => "it was revoked",
         CertificateError::UnknownIssuer => "its issuer is not known",
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "it is for another name"
-        }
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            "it is not for servers"
-        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => "it is for another name",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "it is not for servers",
         CertificateError::BadSignature => "a signature is wrong",
         CertificateError::BadEncoding => "it is malformed",
         CertificateError::ApplicationVerificationFailure => "its key is not one of those pinned",
@@ -58,9 +48,7 @@ fn words(reason: &CertificateError) -> &'static str {
 fn alert_words(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CertificateRequired => "it asks for a client certificate".to_owned(),
-        AlertDescription::NoApplicationProtocol => {
-            "it speaks none of the protocols offered".to_owned()
-        }
+        AlertDescription::NoApplicationProtocol => "it speaks none of the protocols offered".to_owned(),
         AlertDescription::ProtocolVersion => "no common version of tls".to_owned(),
         AlertDescription::UnrecognisedName => "it does not know the name".to_owned(),
         AlertDescription::HandshakeFailure => "no common parameters".to_owned(),
@@ -87,19 +75,10 @@ mod tests {
                 TlsError::AlertReceived(AlertDescription::CertificateRequired),
                 "a.example refused: it asks for a client certificate",
             ),
-            (
-                TlsError::AlertReceived(AlertDescription::InternalError),
-                "a.example refused: alert 80",
-            ),
+            (TlsError::AlertReceived(AlertDescription::InternalError), "a.example refused: alert 80"),
         ] {
-            let error = failed(
-                "a.example",
-                io::Error::new(io::ErrorKind::InvalidData, error),
-            );
-            assert_eq!(
-                (error.kind(), error.detail(), error.is_retryable()),
-                (ErrorKind::Tls, Some(expected), false)
-            );
+            let error = failed("a.example", io::Error::new(io::ErrorKind::InvalidData, error));
+            assert_eq!((error.kind(), error.detail(), error.is_retryable()), (ErrorKind::Tls, Some(expected), false));
         }
     }
 

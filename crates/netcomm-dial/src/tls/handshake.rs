@@ -28,8 +28,7 @@ impl Plan {
     /// The name is the target's own if it has one, the endpoint's host otherwise. An address is no
     /// SNI (RFC 6066 §3): the certificate must carry it as an address.
     pub(crate) fn new(target: &TlsTarget, host: Option<&Host>) -> Result<Self> {
-        let invalid =
-            |detail: &'static str| Error::new(ErrorKind::Invalid, "tls").with_detail(detail);
+        let invalid = |detail: &'static str| Error::new(ErrorKind::Invalid, "tls").with_detail(detail);
         let host = match (&target.server_name, host) {
             (Some(name), _) => &Host::parse(name)?,
             (None, Some(host)) => host,
@@ -42,17 +41,10 @@ impl Plan {
             Host::V6(address) => ServerName::IpAddress((*address).into()),
         };
         // RFC 7301 §3.1: a protocol's name has 1 to 255 bytes.
-        if target
-            .alpn
-            .iter()
-            .any(|protocol| protocol.is_empty() || protocol.len() > 255)
-        {
+        if target.alpn.iter().any(|protocol| protocol.is_empty() || protocol.len() > 255) {
             return Err(invalid("a protocol's name has 1 to 255 bytes"));
         }
-        Ok(Self {
-            server_name,
-            alpn: target.alpn.clone(),
-        })
+        Ok(Self { server_name, alpn: target.alpn.clone() })
     }
 }
 
@@ -67,17 +59,10 @@ impl Tls {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let connector = TlsConnector::from(self.config().await?.clone());
-        let connect = connector
-            .with_alpn(plan.alpn.clone())
-            .connect(plan.server_name.clone(), stream);
-        let stream = connect
-            .await
-            .map_err(|error| failed(&plan.server_name.to_str(), error))?;
+        let connect = connector.with_alpn(plan.alpn.clone()).connect(plan.server_name.clone(), stream);
+        let stream = connect.await.map_err(|error| failed(&plan.server_name.to_str(), error))?;
         let (_, connection) = stream.get_ref();
-        let (info, alpn) = (
-            agreed(connection),
-            connection.alpn_protocol().map(<[u8]>::to_vec),
-        );
+        let (info, alpn) = (agreed(connection), connection.alpn_protocol().map(<[u8]>::to_vec));
         Ok(Secured { stream, info, alpn })
     }
 }
@@ -92,10 +77,8 @@ fn agreed(connection: &ClientConnection) -> TlsInfo {
     if let Some(suite) = connection.negotiated_cipher_suite() {
         let name = suite.suite();
         // rustls writes `TLS13_AES_…` where IANA says `TLS_AES_…`.
-        info.cipher_suite = name.as_str().map_or_else(
-            || format!("{name:?}"),
-            |name| name.replacen("TLS13_", "TLS_", 1),
-        );
+        info.cipher_suite =
+            name.as_str().map_or_else(|| format!("{name:?}"), |name| name.replacen("TLS13_", "TLS_", 1));
     }
     info.peer_certificate = connection
         .peer_certificates()

@@ -40,14 +40,7 @@ impl Certificates {
     /// Both sets together.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
-        Self {
-            ders: self
-                .ders
-                .iter()
-                .chain(others.ders.iter())
-                .cloned()
-                .collect(),
-        }
+        Self { ders: self.ders.iter().chain(others.ders.iter()).cloned().collect() }
     }
 
     /// How many there are.
@@ -81,9 +74,7 @@ impl Certificates {
 
 impl fmt::Debug for Certificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificates")
-            .field("count", &self.count())
-            .finish()
+        f.debug_struct("Certificates").field("count", &self.count()).finish()
     }
 }
 
@@ -127,9 +118,7 @@ impl Identity {
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity")
-            .field("certificates", &self.key.cert.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Identity").field("certificates", &self.key.cert.len()).finish_non_exhaustive()
     }
 }
 
@@ -150,10 +139,7 @@ mod tests {
     fn self_signed() -> (String, String) {
         let key = rcgen::KeyPair::generate().expect("a key");
         let params = rcgen::CertificateParams::new(vec!["a.example".to_owned()]).expect("a name");
-        (
-            params.self_signed(&key).expect("a certificate").pem(),
-            key.serialize_pem(),
-        )
+        (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
     }
 
     #[test]
@@ -161,17 +147,10 @@ mod tests {
         let (chain, key) = self_signed();
         let (_, other_key) = self_signed();
         assert!(Identity::from_pem(&chain, &key).is_ok());
-        assert!(
-            Identity::from_pem(format!("{key}{chain}"), format!("{chain}{key}")).is_ok(),
-            "both in one text"
-        );
-        for (chain, key) in [
-            (chain.as_str(), other_key.as_str()),
-            (&chain, ""),
-            ("", &key),
-            (&chain, "x"),
-            (&key, &key),
-        ] {
+        assert!(Identity::from_pem(format!("{key}{chain}"), format!("{chain}{key}")).is_ok(), "both in one text");
+        for (chain, key) in
+            [(chain.as_str(), other_key.as_str()), (&chain, ""), ("", &key), (&chain, "x"), (&key, &key)]
+        {
             let error = Identity::from_pem(chain, key).expect_err("must be refused");
             assert_eq!(error.kind(), ErrorKind::Invalid);
         }
@@ -195,15 +174,11 @@ mod tests {
         let both = Certificates::from_pem(format!("{one}\n{two}")).expect("two certificates");
         assert_eq!(both.count(), 2);
         assert_eq!(both.and(&both).count(), 4);
-        for bad in [
-            "",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-            "-----BEGIN CERTIFICATE-----\n",
-        ] {
+        for bad in
+            ["", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"]
+        {
             assert_eq!(
-                Certificates::from_pem(bad)
-                    .map_err(|error| error.kind())
-                    .err(),
+                Certificates::from_pem(bad).map_err(|error| error.kind()).err(),
                 Some(ErrorKind::Invalid),
                 "{bad}"
             );

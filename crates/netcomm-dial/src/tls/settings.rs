@@ -105,10 +105,7 @@ impl Tls {
     fn with(&self, change: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = self.settings.clone();
         change(&mut settings);
-        Self {
-            settings,
-            config: Arc::default(),
-        }
+        Self { settings, config: Arc::default() }
     }
 
     /// The configuration, made when it is first needed.
@@ -129,13 +126,7 @@ impl Tls {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Settings {
-            roots,
-            extra_roots,
-            identity,
-            pins,
-            min_version,
-        } = &self.settings;
+        let Settings { roots, extra_roots, identity, pins, min_version } = &self.settings;
         f.debug_struct("Tls")
             .field("roots", roots)
             .field("extra_roots", extra_roots)
@@ -150,10 +141,7 @@ impl Settings {
     fn config(&self) -> Result<Arc<ClientConfig>> {
         let mut verifier = self.verifier()?;
         if let Some(pins) = &self.pins {
-            verifier = Arc::new(Pinned {
-                inner: verifier,
-                pins: Arc::clone(pins),
-            });
+            verifier = Arc::new(Pinned { inner: verifier, pins: Arc::clone(pins) });
         }
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(self.min_version.and_later())
@@ -161,24 +149,16 @@ impl Settings {
             .dangerous() // rustls' word for a verifier that it does not make itself
             .with_custom_certificate_verifier(verifier);
         Ok(Arc::new(match &self.identity {
-            Some(identity) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key())))
-            }
+            Some(identity) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.key()))),
             None => builder.with_no_client_auth(),
         }))
     }
 
     fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>> {
         if let Some(roots) = &self.roots {
-            let roots = self
-                .extra_roots
-                .as_ref()
-                .map_or_else(|| roots.clone(), |extra| roots.and(extra));
-            let verifier =
-                WebPkiServerVerifier::builder_with_provider(Arc::new(roots.store()?), provider())
-                    .build();
-            return Ok(verifier
-                .map_err(|error| unusable("the root certificates cannot be used", error))?);
+            let roots = self.extra_roots.as_ref().map_or_else(|| roots.clone(), |extra| roots.and(extra));
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots.store()?), provider()).build();
+            return Ok(verifier.map_err(|error| unusable("the root certificates cannot be used", error))?);
         }
         Ok(Arc::new(platform(self.extra_roots.as_ref())?))
     }
@@ -193,11 +173,9 @@ fn platform(extra: Option<&Certificates>) -> Result<Verifier> {
 #[cfg(target_os = "android")]
 fn platform(extra: Option<&Certificates>) -> Result<Verifier> {
     if extra.is_some() {
-        return Err(Error::new(ErrorKind::Unsupported, "tls")
-            .with_detail("android's verifier takes no extra roots"));
+        return Err(Error::new(ErrorKind::Unsupported, "tls").with_detail("android's verifier takes no extra roots"));
     }
-    Verifier::new(provider())
-        .map_err(|error| unusable("the platform's verifier cannot be used", error))
+    Verifier::new(provider()).map_err(|error| unusable("the platform's verifier cannot be used", error))
 }
 
 impl TlsVersion {
@@ -210,7 +188,5 @@ impl TlsVersion {
 }
 
 fn unusable(detail: &'static str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(ErrorKind::Tls, "tls")
-        .with_detail(detail)
-        .with_source(source)
+    Error::new(ErrorKind::Tls, "tls").with_detail(detail).with_source(source)
 }

@@ -31,9 +31,7 @@ pub(crate) async fn listen<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let listener = TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .expect("a listener");
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a listener");
     let address = listener.local_addr().expect("its address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -82,11 +80,7 @@ pub(crate) async fn http_proxy(log: Log, end: SocketAddr) -> SocketAddr {
     listen(move |stream| http_proxy_on(stream, log.clone(), end)).await
 }
 
-pub(crate) async fn http_proxy_on(
-    mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    log: Log,
-    end: SocketAddr,
-) {
+pub(crate) async fn http_proxy_on(mut stream: impl AsyncRead + AsyncWrite + Unpin, log: Log, end: SocketAddr) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(stream.read_u8().await.expect("a head"));
@@ -94,17 +88,11 @@ pub(crate) async fn http_proxy_on(
     let head = String::from_utf8(head).expect("ASCII");
     log.push(head.lines().next().unwrap_or_default());
     let admitted = head.contains("\r\nProxy-Authorization: Basic dXNlcjpwYXNz\r\n");
-    let answer = if admitted {
-        "HTTP/1.1 200 OK\r\n\r\n"
-    } else {
-        "HTTP/1.1 407 No\r\n\r\n"
-    };
+    let answer = if admitted { "HTTP/1.1 200 OK\r\n\r\n" } else { "HTTP/1.1 407 No\r\n\r\n" };
     stream.write_all(answer.as_bytes()).await.expect("a write");
     stream.flush().await.expect("a flush");
     if admitted {
-        let mut onward = TcpStream::connect(end)
-            .await
-            .expect("the end of the tunnel");
+        let mut onward = TcpStream::connect(end).await.expect("the end of the tunnel");
         drop(copy_bidirectional(&mut stream, &mut onward).await);
     }
 }
@@ -143,9 +131,7 @@ async fn socks_proxy_on(mut stream: TcpStream, log: Log, end: SocketAddr) -> std
         other => panic!("address type {other}"),
     };
     log.push(format!("{place} {}", stream.read_u16().await?));
-    stream
-        .write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0])
-        .await?;
+    stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
     if reply == 0 {
         let mut onward = TcpStream::connect(end).await?;
         copy_bidirectional(&mut stream, &mut onward).await?;
