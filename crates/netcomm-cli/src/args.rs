@@ -1,0 +1,244 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::exit;
+use crate::secret::SecretSource;
+
+/// HTTP calls from the shell, and a tour of what the client survives
+#[derive(Parser)]
+#[command(name = "netcomm", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Fetches a resource
+    Get(Box<Fetch>),
+    /// Fetches the head of a resource
+    Head(Box<Fetch>),
+    /// Sends data to a resource
+    Post(Box<Fetch>),
+    /// Puts a resource in its place
+    Put(Box<Fetch>),
+    /// Changes a resource in part
+    Patch(Box<Fetch>),
+    /// Deletes a resource
+    Delete(Box<Fetch>),
+    /// Sends a request of any method
+    Request(Box<AnyMethod>),
+    /// Lets an embedded origin misbehave, and shows how the client comes through
+    Tour(Tour),
+}
+
+#[derive(Args)]
+pub(crate) struct AnyMethod {
+    /// The method
+    pub(crate) method: String,
+    #[command(flatten)]
+    pub(crate) fetch: Fetch,
+}
+
+#[derive(Args)]
+pub(crate) struct Tour {
+    /// Plays this scene alone: its number or its name
+    #[arg(long, value_name = "SCENE")]
+    pub(crate) scene: Option<String>,
+    /// Writes one JSON object to stdout in place of the story
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Fetch {
+    /// The URL, with its scheme
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) outgoing: Outgoing,
+    #[command(flatten)]
+    pub(crate) show: Show,
+    #[command(flatten)]
+    pub(crate) bounds: Bounds,
+    #[command(flatten)]
+    pub(crate) way: Way,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "What is sent")]
+pub(crate) struct Outgoing {
+    /// A header field; `@FILE` reads fields from a file, one to a line
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// A pair added to the query of the URL
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) query: Vec<String>,
+    /// The body as it is: text, `@FILE`, or `-` for stdin; its type is for `-H` to name
+    #[arg(short, long, value_name = "DATA", group = "body")]
+    pub(crate) data: Option<String>,
+    /// The body as JSON: text, `@FILE`, or `-` for stdin
+    #[arg(long, value_name = "DATA", group = "body")]
+    pub(crate) json_body: Option<String>,
+    /// A field of a form, application/x-www-form-urlencoded
+    #[arg(long, value_name = "NAME=VALUE", group = "body")]
+    pub(crate) form: Vec<String>,
+    /// A part of a multipart/form-data body: a field, or a file
+    #[arg(long, value_name = "NAME=VALUE|NAME=@FILE", group = "body")]
+    pub(crate) multipart: Vec<String>,
+    /// User and password, `@FILE`, or `env:VARIABLE`
+    #[arg(short, long, value_name = "USER:PASSWORD", group = "who")]
+    pub(crate) user: Option<SecretSource>,
+    /// A bearer token, `@FILE`, or `env:VARIABLE`
+    #[arg(long, value_name = "TOKEN", group = "who")]
+    pub(crate) bearer: Option<SecretSource>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "What is shown and kept")]
+pub(crate) struct Show {
+    /// Writes the body to a file; `-` for stdout, also binary to a terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// With -o: continues the download noted in FILE.netcomm, or begins one and takes the note
+    #[arg(long, requires = "output")]
+    pub(crate) resume: bool,
+    /// Lets a download that breaks off continue at once, at most so often
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) resume_times: u32,
+    /// Shows the head of the response too
+    #[arg(short, long)]
+    pub(crate) include: bool,
+    /// Treats a status of 400 or more as an error; its body is not written
+    #[arg(long)]
+    pub(crate) fail: bool,
+    /// Shows on stderr where the time went
+    #[arg(long)]
+    pub(crate) timing: bool,
+    /// Writes one JSON object to stdout: response and body, or what went wrong
+    #[arg(long, conflicts_with = "include")]
+    pub(crate) json: bool,
+    /// Tells on stderr what happens
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Bounds")]
+pub(crate) struct Bounds {
+    /// For the whole call, to the last byte of the body
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// For a connection: name, TCP, proxy and TLS together [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// From the last byte of the request to the head of the response [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) header_timeout: Option<Duration>,
+    /// Bytes of the body, decoded; 10m are 10 MiB [default: 64g, with --json 64m]
+    #[arg(long, value_name = "BYTES", value_parser = byte_count)]
+    pub(crate) max_bytes: Option<u64>,
+    /// Redirects that are followed
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) max_redirects: usize,
+    /// Gives a redirect as it is
+    #[arg(long, conflicts_with = "max_redirects")]
+    pub(crate) no_redirects: bool,
+    /// Follows redirects from https to http too
+    #[arg(long)]
+    pub(crate) allow_downgrade: bool,
+    /// Neither asks for content codings nor takes them off
+    #[arg(long)]
+    pub(crate) no_decode: bool,
+    /// Refuses loopback, private and reserved addresses, also behind names and redirects
+    #[arg(long)]
+    pub(crate) deny_private: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "The way there")]
+pub(crate) struct Way {
+    /// A proxy for this call: http, https, socks5 or socks5h [default: the environment's]
+    #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
+    pub(crate) proxy: Option<String>,
+    /// No proxy, whatever the environment says
+    #[arg(long)]
+    pub(crate) no_proxy: bool,
+    /// A Unix-domain socket in place of the URL's host
+    #[arg(long, value_name = "PATH")]
+    pub(crate) unix_socket: Option<PathBuf>,
+    /// Certificates (PEM) to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// The client's certificate chain (PEM)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The private key of --cert (PEM)
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// A public key (SHA-256 of the SPKI) that the server may have: `sha256/BASE64`, or hex
+    #[arg(long = "pin", value_name = "SHA256")]
+    pub(crate) pins: Vec<String>,
+    /// HTTP/1.1 only
+    #[arg(long = "http1.1", conflicts_with = "http2")]
+    pub(crate) http1: bool,
+    /// HTTP/2 without asking, also in the clear
+    #[arg(long)]
+    pub(crate) http2: bool,
+}
+
+impl Cli {
+    /// Reads the command line; ends the process with usage or help where that is the answer.
+    pub(crate) fn read() -> Self {
+        let command = Self::command().mut_subcommands(|sub| sub.after_help(exit::help()));
+        let parsed = Self::from_arg_matches(&command.after_help(exit::help()).get_matches());
+        parsed.unwrap_or_else(|error| error.exit())
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err("must be more than 0".to_owned()),
+    }
+}
+
+fn byte_count(text: &str) -> Result<u64, String> {
+    let text = text.to_ascii_lowercase();
+    let (digits, shift) = match text.as_bytes().last() {
+        Some(b'k') => (&text[..text.len() - 1], 10),
+        Some(b'm') => (&text[..text.len() - 1], 20),
+        Some(b'g') => (&text[..text.len() - 1], 30),
+        _ => (&*text, 0),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too many bytes".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn numbers() {
+        assert_eq!(seconds("2.5"), Ok(Duration::from_millis(2500)));
+        for wrong in ["0", "-1", "nan", "inf", "x", "1e300"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(byte_count("10"), Ok(10));
+        assert_eq!(byte_count("2K"), Ok(2048));
+        assert_eq!(byte_count("1g"), Ok(1 << 30));
+        for wrong in ["", "k", "-1", "1.5m", "99999999999999g"] {
+            assert!(byte_count(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Machine output: what is known of a call as one JSON object.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use netcomm::Error;
+use netcomm::core::TlsInfo;
+use netcomm::http::{Response, Timing};
+use serde_json::{Map, Value, json};
+
+use crate::exit;
+
+/// The response without its body and its timing, which come later.
+pub(crate) fn head(response: &Response) -> Map<String, Value> {
+    let headers = response.headers().iter();
+    let headers: Vec<_> =
+        headers.map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())])).collect();
+    let redirects: Vec<_> = response.redirects().iter().map(ToString::to_string).collect();
+    let head = json!({
+        "url": response.uri().to_string(),
+        "status": response.status().as_u16(),
+        "version": format!("{:?}", response.version()),
+        "headers": headers,
+        "redirects": redirects,
+        "attempts": response.attempts(),
+        "reused": response.timing().reused,
+        "peer": response.peer().map(|peer| peer.to_string()),
+        "tls": response.tls().map(tls),
+    });
+    match head {
+        Value::Object(head) => head,
+        _ => Map::new(),
+    }
+}
+
+/// A body: as text if it is UTF-8, else in base64.
+pub(crate) fn body(bytes: &Bytes) -> Value {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => json!({ "bytes": bytes.len(), "text": text }),
+        Err(_) => json!({ "bytes": bytes.len(), "base64": STANDARD.encode(bytes) }),
+    }
+}
+
+/// Where the time went, in milliseconds; `null` for what did not happen.
+pub(crate) fn timing(timing: &Timing) -> Value {
+    let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    json!({
+        "before": millis(timing.before),
+        "blocked": millis(timing.blocked),
+        "dns": timing.dns.map(millis),
+        "connect": timing.connect.map(millis),
+        "proxy": timing.proxy.map(millis),
+        "tls": timing.tls.map(millis),
+        "send": millis(timing.send),
+        "wait": millis(timing.wait),
+        "receive": timing.receive.map(millis),
+        "total": millis(timing.total()),
+    })
+}
+
+/// What went wrong.
+pub(crate) fn error(error: &Error) -> Value {
+    json!({
+        "kind": exit::name(error.kind()),
+        "message": error.to_string(),
+        "phase": error.phase().map(|phase| phase.as_str()),
+        "url": error.url(),
+        "status": error.status().map(|status| status.as_u16()),
+        "causes": exit::causes(error),
+    })
+}
+
+fn tls(info: &TlsInfo) -> Value {
+    json!({
+        "version": info.version,
+        "cipher_suite": info.cipher_suite,
+        "peer_certificate": info.peer_certificate.as_ref().map(|der| STANDARD.encode(der)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use netcomm::ErrorKind;
+    use netcomm::core::Phase;
+
+    use super::*;
+
+    #[test]
+    fn shapes() {
+        assert_eq!(body(&Bytes::from_static(b"hi")), json!({ "bytes": 2, "text": "hi" }));
+        assert_eq!(body(&Bytes::from_static(b"\xff")), json!({ "bytes": 1, "base64": "/w==" }));
+        let mut spent = Timing::default();
+        spent.wait = Duration::from_micros(1234);
+        let spent = timing(&spent);
+        assert_eq!((&spent["wait"], &spent["total"], &spent["dns"]), (&json!(1.234), &json!(1.234), &Value::Null));
+        let timeout = Error::timeout("send", Phase::Wait).with_url("http://a.example/?token=hunter2");
+        let timeout = error(&timeout);
+        assert_eq!(timeout["kind"], json!("timeout"));
+        assert_eq!((&timeout["phase"], &timeout["url"]), (&json!("wait"), &json!("http://a.example/")));
+        assert_eq!(error(&Error::new(ErrorKind::TooLarge, "x"))["kind"], json!("too_large"));
+    }
+}

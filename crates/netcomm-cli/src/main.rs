@@ -1,0 +1,64 @@
+//! The command `netcomm`: HTTP calls from the shell, and a tour of what the client survives.
+
+mod args;
+mod client;
+mod exit;
+mod fetch;
+mod json;
+mod output;
+mod partial;
+mod progress;
+mod request;
+mod secret;
+mod tour;
+mod watch;
+mod waterfall;
+
+use std::process::ExitCode;
+
+use http::Method;
+use netcomm::{Error, ErrorKind};
+
+use args::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::read();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error = Error::new(ErrorKind::Io, "start").with_source(error);
+            output::tell(&exit::describe(&error));
+            return exit::code(&error);
+        }
+    };
+    let code = runtime.block_on(async {
+        tokio::select! {
+            code = dispatch(cli.command) => code,
+            Ok(()) = tokio::signal::ctrl_c() => ExitCode::from(exit::INTERRUPTED),
+        }
+    });
+    // A thread that still waits for stdin must not hold the process.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(command: Command) -> ExitCode {
+    let (method, fetch) = match command {
+        Command::Get(fetch) => (Method::GET, *fetch),
+        Command::Head(fetch) => (Method::HEAD, *fetch),
+        Command::Post(fetch) => (Method::POST, *fetch),
+        Command::Put(fetch) => (Method::PUT, *fetch),
+        Command::Patch(fetch) => (Method::PATCH, *fetch),
+        Command::Delete(fetch) => (Method::DELETE, *fetch),
+        Command::Request(any) => match Method::from_bytes(any.method.as_bytes()) {
+            Ok(method) => (method, any.fetch),
+            Err(error) => {
+                let error = Error::new(ErrorKind::Invalid, "read method").with_source(error);
+                output::tell(&exit::describe(&error));
+                return exit::code(&error);
+            }
+        },
+        Command::Tour(tour) => return tour::run(&tour).await,
+    };
+    fetch::run(method, &fetch).await
+}

@@ -1,0 +1,108 @@
+//! What `--verbose` tells: every observation of the call, one line each, on stderr. Observations hold no secret.
+
+use std::fmt;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use netcomm::core::ErrorKind;
+use netcomm::core::{Event, Interest, Observation, Observe};
+
+/// Writes observations to stderr.
+pub(crate) struct Watch {
+    started: Instant,
+}
+
+impl Watch {
+    /// A watch that counts time from now.
+    pub(crate) fn new() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Observe for Watch {
+    fn interest(&self) -> Interest {
+        Interest::ALL
+    }
+
+    fn observe(&self, observation: &Observation) {
+        let at = observation.at.saturating_duration_since(self.started);
+        let line = format!("* {:>10}  {}\n", Millis(at).to_string(), describe(&observation.event));
+        // Whether somebody reads it is not the call's concern.
+        drop(std::io::stderr().write_all(line.as_bytes()));
+    }
+}
+
+fn describe(event: &Event) -> String {
+    match event {
+        Event::CallStarted { method, url } => format!("call {method} {url}"),
+        Event::CallEnded { status, error, received_bytes, took } => {
+            format!("call ended: {}, {received_bytes} bytes, {}", End(*status, *error), Millis(*took))
+        }
+        Event::Redirected { status, to, crossed_origin: true } => {
+            format!("redirected by {} to {to}, another origin: credentials dropped", status.as_u16())
+        }
+        Event::Redirected { status, to, .. } => format!("redirected by {} to {to}", status.as_u16()),
+        Event::Resumed { offset } => format!("resumed at byte {offset}"),
+        Event::AttemptStarted { number, origin } => format!("attempt {number} at {origin}"),
+        Event::AttemptEnded { number, status, error, reused, took } => {
+            let connection = if *reused { "reused connection" } else { "new connection" };
+            format!("attempt {number}: {}, {connection}, {}", End(*status, *error), Millis(*took))
+        }
+        Event::Resolved { host, addresses, cached, took } => {
+            let source = if *cached { "from memory" } else { "looked up" };
+            format!("{host} has {addresses} addresses, {source}, {}", Millis(*took))
+        }
+        Event::Connected { peer, origin, steps } => {
+            let peer = peer.map_or_else(|| "a socket without address".to_owned(), |peer| peer.to_string());
+            format!("connected to {origin} at {peer}, {}", Millis(steps.total()))
+        }
+        Event::ConnectFailed { origin, error } => format!("no connection to {origin}: {}", error.as_str()),
+        Event::Disconnected { origin, reason } => format!("disconnected from {origin}: {reason}"),
+        Event::TokenRefreshed { ok: true } => "token refreshed".to_owned(),
+        Event::TokenRefreshed { ok: false } => "token could not be refreshed".to_owned(),
+        Event::CookieRefused { host, reason } => format!("cookie of {host} refused: {reason}"),
+        other => format!("{other:?}"),
+    }
+}
+
+struct Millis(Duration);
+
+impl fmt::Display for Millis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ms", self.0.as_secs_f64() * 1000.0)
+    }
+}
+
+/// How something ended: with a status, an error, or both.
+struct End(Option<StatusCode>, Option<ErrorKind>);
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0, self.1) {
+            (Some(status), None) => write!(f, "{}", status.as_u16()),
+            (Some(status), Some(error)) => write!(f, "{}, {}", status.as_u16(), error.as_str()),
+            (None, Some(error)) => f.write_str(error.as_str()),
+            (None, None) => f.write_str("without an answer"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let ended = Event::CallEnded {
+            status: Some(StatusCode::OK),
+            error: Some(ErrorKind::Incomplete),
+            received_bytes: 7,
+            took: Duration::from_micros(1500),
+        };
+        assert_eq!(describe(&ended), "call ended: 200, body incomplete, 7 bytes, 1.5 ms");
+        let redirected =
+            Event::Redirected { status: StatusCode::FOUND, to: "http://b.example/".to_owned(), crossed_origin: true };
+        assert!(describe(&redirected).ends_with("credentials dropped"));
+    }
+}

@@ -1,0 +1,11 @@
+//! The command as a shell sees it: what it writes where, its exit codes, and what it never shows.
+
+mod exit_codes;
+mod files;
+mod json;
+mod requests;
+mod responses;
+mod secrets;
+mod stage;
+mod tour;
+mod ways;

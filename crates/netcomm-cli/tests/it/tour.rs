@@ -1,0 +1,28 @@
+//! The tour: every promise is kept.
+
+use crate::stage::netcomm;
+
+#[tokio::test]
+async fn every_promise_is_kept() {
+    let tour = netcomm("tour --json").await.expect_code(0).json();
+    let scenes = tour["scenes"].as_array().expect("scenes");
+    assert!(scenes.len() >= 12, "{tour}");
+    for scene in scenes {
+        assert_eq!(scene["kept"], true, "{scene}");
+    }
+    assert_eq!((tour["kept"].as_u64(), tour["broken"].as_u64()), (Some(scenes.len() as u64), Some(0)));
+}
+
+#[tokio::test]
+async fn one_scene_is_told_with_its_table() {
+    for scene in ["1", "reuse"] {
+        let ended = netcomm(&format!("tour --scene {scene}")).await.expect_code(0);
+        let text = ended.text();
+        assert!(text.starts_with(" 1. A plain call, and the connection again\n    origin   answers"), "{text}");
+        assert!(text.contains("    kept     10 calls over 1 connection"), "{text}");
+        assert!(text.contains("\n1 of 1 promises kept in "), "{text}");
+        assert!(!text.contains('\x1b'), "{text}");
+    }
+    let ended = netcomm("tour --scene nosuch").await.expect_code(2);
+    assert!(ended.stderr.contains("none of 1 to"), "{}", ended.stderr);
+}

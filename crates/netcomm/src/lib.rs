@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+pub use netcomm_core as core;
+pub use netcomm_dial as dial;
+#[cfg(feature = "http")]
+pub use netcomm_http as http;
+
+pub use netcomm_core::{
+    Body, Env, Error, ErrorKind, Limits, Policy, PrivateAddresses, Result, Scope, Secret, Tap, Timeouts,
+};
+pub use netcomm_dial::env;
