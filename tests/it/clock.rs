@@ -14,10 +14,7 @@ async fn sleeps_end_in_the_order_of_their_deadlines() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let mut sleepers = Vec::new();
     for seconds in [3, 1, 2, 1] {
-        let (sleep, order) = (
-            clock.sleep_until(clock.now() + seconds * SECOND),
-            Arc::clone(&order),
-        );
+        let (sleep, order) = (clock.sleep_until(clock.now() + seconds * SECOND), Arc::clone(&order));
         sleepers.push(tokio::spawn(async move {
             sleep.await;
             order.lock().expect("no panic").push(seconds);
@@ -60,10 +57,7 @@ async fn running_stops_at_sleeps_that_begin_on_the_way() {
         }
     });
     clock.run_for(100 * SECOND).await;
-    assert_eq!(
-        times.await.expect("no panic"),
-        [SECOND, 3 * SECOND, 7 * SECOND]
-    );
+    assert_eq!(times.await.expect("no panic"), [SECOND, 3 * SECOND, 7 * SECOND]);
     assert_eq!(clock.elapsed(), 100 * SECOND);
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netcomm_core::{
-    Clock, ConnectInfo, Connectivity, Dial, Error, ErrorKind, Event, Host, Interest, Io, Network,
-    Observation, Phase, Reach, Target,
+    Clock, ConnectInfo, Connectivity, Dial, Error, ErrorKind, Event, Host, Interest, Io, Network, Observation, Phase,
+    Reach, Target,
 };
 use netcomm_tests::{CollectingObserver, ManualClock, ManualConnectivity, ScriptedDialer, TestCa};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,23 +19,16 @@ fn target() -> Target {
 #[tokio::test]
 async fn dials_take_the_queue_first_and_then_the_rest() {
     let dialer = ScriptedDialer::new();
-    let refused = dialer
-        .dial(&target())
-        .await
-        .expect_err("nothing is scripted");
+    let refused = dialer.dial(&target()).await.expect_err("nothing is scripted");
     assert_eq!(refused.kind(), ErrorKind::Connect);
 
     dialer.fail_next(ErrorKind::Tls);
-    dialer.with_next(|target| async move {
-        Err(Error::new(ErrorKind::Denied, "dial").with_detail(target.to_string()))
-    });
+    dialer
+        .with_next(|target| async move { Err(Error::new(ErrorKind::Denied, "dial").with_detail(target.to_string())) });
     dialer.serve_all(|mut stream| async move {
         let mut byte = [0];
         while stream.read_exact(&mut byte).await.is_ok() {
-            stream
-                .write_all(&[byte[0] + 1])
-                .await
-                .expect("the client reads");
+            stream.write_all(&[byte[0] + 1]).await.expect("the client reads");
         }
     });
     assert_eq!(dialer.left(), 2);
@@ -50,23 +43,11 @@ async fn dials_take_the_queue_first_and_then_the_rest() {
         assert_eq!(io.read_u8().await.expect("served"), b'b');
         connections.push(io);
     }
-    assert_eq!(
-        (
-            dialer.dials(),
-            dialer.opened_connections(),
-            dialer.open_connections()
-        ),
-        (6, 3, 3)
-    );
+    assert_eq!((dialer.dials(), dialer.opened_connections(), dialer.open_connections()), (6, 3, 3));
     drop(connections);
     dialer.until_open(0).await;
     dialer.finish().await;
-    assert!(
-        dialer
-            .targets()
-            .iter()
-            .all(|target| target.to_string() == "example.com:80")
-    );
+    assert!(dialer.targets().iter().all(|target| target.to_string() == "example.com:80"));
 }
 
 #[tokio::test]
@@ -76,19 +57,12 @@ async fn a_dial_that_hangs_ends_with_its_time() {
     dialer.hang_all();
     let dial = tokio::spawn({
         let dialer = dialer.clone();
-        async move {
-            dialer
-                .dial(&target().with_timeout(Duration::from_secs(3)))
-                .await
-        }
+        async move { dialer.dial(&target().with_timeout(Duration::from_secs(3))).await }
     });
     dialer.until_dials(1).await;
     clock.run_for(Duration::from_secs(3)).await;
     let error = dial.await.expect("no panic").expect_err("hangs");
-    assert_eq!(
-        (error.kind(), error.phase()),
-        (ErrorKind::Timeout, Some(Phase::Connect))
-    );
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Timeout, Some(Phase::Connect)));
 }
 
 #[tokio::test]
@@ -102,10 +76,7 @@ async fn connections_know_what_they_are_told() {
     let (near, mut far) = tokio::io::duplex(16);
     dialer.with_next(move |_| async move { Ok(Io::new(near, ConnectInfo::default())) });
     let io = dialer.dial(&target()).await.expect("given");
-    assert_eq!(
-        (io.info().alpn.as_ref(), dialer.open_connections()),
-        (None, 2)
-    );
+    assert_eq!((io.info().alpn.as_ref(), dialer.open_connections()), (None, 2));
     drop(io);
     assert_eq!(far.read(&mut [0; 1]).await.expect("closed"), 0);
 }
@@ -128,26 +99,17 @@ async fn observers_keep_what_they_asked_for() {
     let tap = observer.tap();
     let waiting = tokio::spawn({
         let observer = observer.clone();
-        async move {
-            observer
-                .until(2, |event| matches!(event, Event::TokenRefreshed { .. }))
-                .await
-        }
+        async move { observer.until(2, |event| matches!(event, Event::TokenRefreshed { .. })).await }
     });
     tokio::task::yield_now().await;
     let now = ManualClock::new().now();
     tap.emit(Interest::CONNECTION, || unreachable!("nobody asked for it"));
     for ok in [true, false] {
-        tap.emit(Interest::DECISION, || {
-            Observation::new(now, Event::TokenRefreshed { ok })
-        });
+        tap.emit(Interest::DECISION, || Observation::new(now, Event::TokenRefreshed { ok }));
     }
     waiting.await.expect("no panic");
     assert_eq!(observer.events().len(), 2);
-    assert_eq!(
-        observer.count(|event| matches!(event, Event::TokenRefreshed { ok: true })),
-        1
-    );
+    assert_eq!(observer.count(|event| matches!(event, Event::TokenRefreshed { ok: true })), 1);
     assert!(observer.debug_text().contains("TokenRefreshed"));
     assert_eq!(observer.take().len(), 2);
     assert!(observer.observations().is_empty());
@@ -178,31 +140,18 @@ async fn watchers_wake_only_for_a_change() {
 async fn certificates_are_trusted_for_their_names_alone() {
     let ca = TestCa::new();
     let cases = [
-        (
-            "example.com",
-            ca.server(&["example.com", "127.0.0.1"]),
-            true,
-        ),
+        ("example.com", ca.server(&["example.com", "127.0.0.1"]), true),
         ("127.0.0.1", ca.server(&["example.com", "127.0.0.1"]), true),
-        (
-            "example.com",
-            ca.intermediate().server(&["example.com"]),
-            true,
-        ),
+        ("example.com", ca.intermediate().server(&["example.com"]), true),
         ("example.com", ca.server(&["other.example"]), false),
         ("example.com", ca.expired_server(&["example.com"]), false),
         ("example.com", TestCa::new().server(&["example.com"]), false),
     ];
     for (name, identity, trusted) in cases {
         let (near, far) = tokio::io::duplex(16 * 1024);
-        let server =
-            tokio::spawn(
-                async move { identity.accept(far, &[b"h2", b"http/1.1"]).await.map(drop) },
-            );
+        let server = tokio::spawn(async move { identity.accept(far, &[b"h2", b"http/1.1"]).await.map(drop) });
         let name = ServerName::try_from(name.to_owned()).expect("a name");
-        let client = TlsConnector::from(ca.client_config(&[b"http/1.1"]))
-            .connect(name.clone(), near)
-            .await;
+        let client = TlsConnector::from(ca.client_config(&[b"http/1.1"])).connect(name.clone(), near).await;
         assert_eq!(client.is_ok(), trusted, "{name:?}: {:?}", client.err());
         if let Ok(stream) = client {
             assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
@@ -214,20 +163,13 @@ async fn certificates_are_trusted_for_their_names_alone() {
 #[tokio::test]
 async fn servers_can_ask_for_certificates() {
     let (servers, clients) = (TestCa::new(), TestCa::new());
-    let config = servers
-        .server(&["example.com"])
-        .server_config_for(&clients, &[]);
+    let config = servers.server(&["example.com"]).server_config_for(&clients, &[]);
     let (near, far) = tokio::io::duplex(16 * 1024);
     let server = tokio::spawn(tokio_rustls::TlsAcceptor::from(config).accept(far));
     let name = ServerName::try_from("example.com").expect("a name");
-    let client = TlsConnector::from(servers.client_config(&[]))
-        .connect(name, near)
-        .await;
+    let client = TlsConnector::from(servers.client_config(&[])).connect(name, near).await;
     drop(client);
-    assert!(
-        server.await.expect("no panic").is_err(),
-        "a client without certificate"
-    );
+    assert!(server.await.expect("no panic").is_err(), "a client without certificate");
     let client = clients.client("me");
     assert!(client.key_pem().contains("PRIVATE KEY") && client.pem().contains("CERTIFICATE"));
     assert!(!client.der().is_empty() && !client.key_der().is_empty() && client.chain().len() == 1);

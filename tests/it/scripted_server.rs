@@ -18,10 +18,7 @@ fn connect(server: &ScriptedServer) -> DuplexStream {
 }
 
 async fn ask(client: &mut DuplexStream, request: &str, answer: &str) {
-    client
-        .write_all(request.as_bytes())
-        .await
-        .expect("the server reads");
+    client.write_all(request.as_bytes()).await.expect("the server reads");
     expect(client, answer).await;
 }
 
@@ -44,34 +41,14 @@ async fn routes_are_taken_in_turn_and_connections_kept() {
         .offline();
     let mut client = connect(&server);
     let get = "GET /a?q HTTP/1.1\r\nHost: x\r\n\r\n";
-    ask(
-        &mut client,
-        get,
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
-    )
-    .await;
+    ask(&mut client, get, "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
     for _ in 0..2 {
-        ask(
-            &mut client,
-            get,
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
-        )
-        .await;
+        ask(&mut client, get, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     }
     let post = "POST /a HTTP/1.1\r\ncontent-length: 3\r\n\r\nabc";
-    ask(
-        &mut client,
-        post,
-        "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n",
-    )
-    .await;
+    ask(&mut client, post, "HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n").await;
     let other = "GET http://y/b HTTP/1.1\r\nconnection: close\r\n\r\n";
-    ask(
-        &mut client,
-        other,
-        "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhttp://y/b",
-    )
-    .await;
+    ask(&mut client, other, "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhttp://y/b").await;
     expect_end(&mut client).await;
     assert_eq!((server.connections(), server.open_connections()), (1, 1));
     drop(client);
@@ -79,19 +56,9 @@ async fn routes_are_taken_in_turn_and_connections_kept() {
 
     let requests = server.take_requests();
     assert_eq!(requests.len(), 5);
-    assert_eq!(
-        (requests[0].query(), requests[0].head.as_ref()),
-        (Some("q"), get.as_bytes())
-    );
-    assert_eq!(
-        (requests[3].text().as_str(), requests[3].body_bytes),
-        ("abc", 3)
-    );
-    assert!(
-        requests
-            .iter()
-            .all(|request| request.complete && request.connection == 1)
-    );
+    assert_eq!((requests[0].query(), requests[0].head.as_ref()), (Some("q"), get.as_bytes()));
+    assert_eq!((requests[3].text().as_str(), requests[3].body_bytes), ("abc", 3));
+    assert!(requests.iter().all(|request| request.complete && request.connection == 1));
     assert_eq!((server.requests().len(), server.request_count()), (0, 5));
 }
 
@@ -110,10 +77,7 @@ async fn bodies_of_all_framings_are_read() {
     ask(&mut client, expecting, "HTTP/1.1 100 Continue\r\n\r\n").await;
     ask(&mut client, "hi", not_found).await;
 
-    client
-        .write_all(b"PUT / HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf")
-        .await
-        .expect("the server reads");
+    client.write_all(b"PUT / HTTP/1.1\r\ncontent-length: 9\r\n\r\nhalf").await.expect("the server reads");
     drop(client);
     server.until_requests(3).await;
     let request = &server.requests()[2];
@@ -122,11 +86,9 @@ async fn bodies_of_all_framings_are_read() {
 
 #[tokio::test]
 async fn what_is_no_request_is_refused() {
-    for text in [
-        "nonsense\r\n\r\n",
-        "GET / HTTP/2\r\n\r\n",
-        "PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n",
-    ] {
+    for text in
+        ["nonsense\r\n\r\n", "GET / HTTP/2\r\n\r\n", "PUT / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n"]
+    {
         let server = ScriptedServer::builder().offline();
         let mut client = connect(&server);
         ask(&mut client, text, "HTTP/1.1 400 Bad Request\r\n").await;
@@ -134,12 +96,7 @@ async fn what_is_no_request_is_refused() {
     }
     let server = ScriptedServer::builder().head_bytes(100).offline();
     let mut client = connect(&server);
-    ask(
-        &mut client,
-        &format!("GET /{} HTTP/1.1\r\n", "x".repeat(200)),
-        "HTTP/1.1 400",
-    )
-    .await;
+    ask(&mut client, &format!("GET /{} HTTP/1.1\r\n", "x".repeat(200)), "HTTP/1.1 400").await;
 }
 
 #[tokio::test]
@@ -153,10 +110,7 @@ async fn connections_play_their_own_scripts() {
     let mut client = connect(&server);
     expect(&mut client, "first").await;
     expect_end(&mut client).await;
-    client
-        .write_all(b"GET /after HTTP/1.1\r\n\r\n")
-        .await
-        .expect("half of it is open");
+    client.write_all(b"GET /after HTTP/1.1\r\n\r\n").await.expect("half of it is open");
     server.until_requests(1).await;
     for _ in 0..2 {
         let mut client = connect(&server);
@@ -172,10 +126,7 @@ async fn pieces_and_pauses_go_by_the_clock() {
     let second = Duration::from_secs(1);
     let server = ScriptedServer::builder()
         .clock(Arc::new(clock.clone()) as Arc<dyn Clock>)
-        .on_connect([Script::new()
-            .pause(second)
-            .send_in_pieces("abcde", 2, second)
-            .close()])
+        .on_connect([Script::new().pause(second).send_in_pieces("abcde", 2, second).close()])
         .offline();
     let mut client = connect(&server);
     let reader = tokio::spawn(async move {
@@ -191,15 +142,10 @@ async fn pieces_and_pauses_go_by_the_clock() {
 #[tokio::test]
 async fn a_gate_holds_answers_back() {
     let gate = Gate::new();
-    let server = ScriptedServer::builder()
-        .route("/", Reply::status(204).held_by(&gate))
-        .offline();
+    let server = ScriptedServer::builder().route("/", Reply::status(204).held_by(&gate)).offline();
     let mut clients = [connect(&server), connect(&server)];
     for client in &mut clients {
-        client
-            .write_all(b"GET / HTTP/1.1\r\n\r\n")
-            .await
-            .expect("the server reads");
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("the server reads");
     }
     server.until_requests(2).await;
     tokio::task::yield_now().await;
@@ -229,9 +175,7 @@ async fn what_is_generated_is_made_one_by_one() {
 
 #[tokio::test]
 async fn a_stalled_connection_ends_with_the_client() {
-    let server = ScriptedServer::builder()
-        .route("/", Reply::raw("half").then_stall())
-        .offline();
+    let server = ScriptedServer::builder().route("/", Reply::raw("half").then_stall()).offline();
     let mut client = connect(&server);
     ask(&mut client, "GET / HTTP/1.1\r\n\r\n", "half").await;
     assert_eq!(server.open_connections(), 1);
@@ -248,31 +192,14 @@ async fn on_a_socket_with_resets_and_an_end() {
         .await
         .expect("a port");
     assert_eq!(server.url("/x"), format!("http://{}/x", server.address()));
-    let mut client = TcpStream::connect(server.address())
-        .await
-        .expect("it listens");
-    client
-        .write_all(b"GET / HTTP/1.1\r\n\r\n")
-        .await
-        .expect("it reads");
-    expect(
-        &mut client,
-        "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi",
-    )
-    .await;
-    client
-        .write_all(b"GET /reset HTTP/1.1\r\n\r\n")
-        .await
-        .expect("it reads");
-    let error = client
-        .read_to_end(&mut Vec::new())
-        .await
-        .expect_err("a reset");
+    let mut client = TcpStream::connect(server.address()).await.expect("it listens");
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it reads");
+    expect(&mut client, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi").await;
+    client.write_all(b"GET /reset HTTP/1.1\r\n\r\n").await.expect("it reads");
+    let error = client.read_to_end(&mut Vec::new()).await.expect_err("a reset");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 
-    let mut client = TcpStream::connect(server.address())
-        .await
-        .expect("it listens");
+    let mut client = TcpStream::connect(server.address()).await.expect("it listens");
     let address = server.address();
     server.until_connections(2).await;
     drop(server);
@@ -295,19 +222,10 @@ async fn over_tls() {
         .await
         .expect("a port");
     assert!(server.url("/").starts_with("https://127.0.0.1:"));
-    let stream = TcpStream::connect(server.address())
-        .await
-        .expect("it listens");
+    let stream = TcpStream::connect(server.address()).await.expect("it listens");
     let name = "127.0.0.1".try_into().expect("an address");
     let connector = tokio_rustls::TlsConnector::from(ca.client_config(&[b"http/1.1"]));
     let mut client = connector.connect(name, stream).await.expect("trusted");
-    client
-        .write_all(b"GET / HTTP/1.1\r\n\r\n")
-        .await
-        .expect("it reads");
-    expect(
-        &mut client,
-        "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nsafe",
-    )
-    .await;
+    client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it reads");
+    expect(&mut client, "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nsafe").await;
 }

@@ -14,11 +14,10 @@ macro_rules! all {
 #[test]
 fn core() {
     use netcomm_core::{
-        AlwaysOnline, AnyDial, AnyTransport, Body, CallId, Clock, ConnectInfo, Connectivity,
-        Endpoint, Env, Error, ErrorKind, Event, ForwardProxy, Host, Interest, Io, Limits, MinRate,
-        Network, NetworkChange, Observation, Observe, Pattern, Phase, Policy, PrivateAddresses,
-        Reach, Redacted, Scope, ScopeBuilder, Secret, Sleep, Steps, Tap, Target, Timeouts, TlsInfo,
-        TlsTarget,
+        AlwaysOnline, AnyDial, AnyTransport, Body, CallId, Clock, ConnectInfo, Connectivity, Endpoint, Env, Error,
+        ErrorKind, Event, ForwardProxy, Host, Interest, Io, Limits, MinRate, Network, NetworkChange, Observation,
+        Observe, Pattern, Phase, Policy, PrivateAddresses, Reach, Redacted, Scope, ScopeBuilder, Secret, Sleep, Steps,
+        Tap, Target, Timeouts, TlsInfo, TlsTarget,
     };
     use std::sync::Arc;
 
@@ -35,8 +34,7 @@ fn core() {
 #[test]
 fn http() {
     use netcomm_http::testing::{
-        Gate, ReceivedRequest, Recorder, Recording, Replayer, Reply, Script, ScriptedServer,
-        ScriptedServerBuilder,
+        Gate, ReceivedRequest, Recorder, Recording, Replayer, Reply, Script, ScriptedServer, ScriptedServerBuilder,
     };
     use netcomm_http::{Client, ClientBuilder, Request, RequestBuilder, Response};
 
@@ -48,8 +46,7 @@ fn http() {
 #[test]
 fn fixtures() {
     use netcomm_tests::{
-        CollectingObserver, ManualClock, ManualConnectivity, ScriptedDialer, TestCa, TestIdentity,
-        TokioClock,
+        CollectingObserver, ManualClock, ManualConnectivity, ScriptedDialer, TestCa, TestIdentity, TokioClock,
     };
 
     all!(send_and_sync: TestCa, TestIdentity);

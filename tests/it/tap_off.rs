@@ -21,10 +21,7 @@ impl Observe for Deaf {
 fn emit_often(tap: &Tap) {
     for number in 0..10_000 {
         tap.emit(Interest::ATTEMPT, || {
-            let event = Event::AttemptStarted {
-                number,
-                origin: "https://example.com:443".to_owned(),
-            };
+            let event = Event::AttemptStarted { number, origin: "https://example.com:443".to_owned() };
             Observation::new(Instant::now(), event)
         });
     }

@@ -68,13 +68,7 @@ impl ManualClock {
             next_id: 0,
             sleeps: BTreeMap::new(),
         };
-        Self {
-            inner: Arc::new(Inner {
-                start: Instant::now(),
-                state: Mutex::new(state),
-                changed: Notify::new(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { start: Instant::now(), state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     /// Moves the time by `by` in one leap and wakes the sleeps that became due, the earliest first. They all see the
@@ -187,10 +181,7 @@ impl Clock for ManualClock {
             state.next_id += 1;
             state.next_id
         };
-        Box::pin(ManualSleep {
-            inner: Arc::clone(&self.inner),
-            key: (deadline, id),
-        })
+        Box::pin(ManualSleep { inner: Arc::clone(&self.inner), key: (deadline, id) })
     }
 }
 
@@ -253,9 +244,7 @@ impl TokioClock {
     /// A clock on the time of the runtime it is made in.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            start: tokio::time::Instant::now(),
-        }
+        Self { start: tokio::time::Instant::now() }
     }
 }
 

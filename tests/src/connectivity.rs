@@ -30,9 +30,7 @@ impl ManualConnectivity {
     /// That network.
     #[must_use]
     pub fn new(network: Network) -> Self {
-        Self {
-            network: watch::Sender::new(network),
-        }
+        Self { network: watch::Sender::new(network) }
     }
 
     /// An unmetered network that reaches everything.
@@ -65,8 +63,7 @@ impl ManualConnectivity {
 
     /// Sets whether traffic costs money; all else stays.
     pub fn set_metered(&self, metered: bool) {
-        self.network
-            .send_modify(|network| network.metered = metered);
+        self.network.send_modify(|network| network.metered = metered);
     }
 
     /// Moves to another network: the generation grows by one, all else stays.
@@ -89,10 +86,7 @@ impl Connectivity for ManualConnectivity {
     fn changed(&self, seen: Network) -> NetworkChange {
         let mut receiver = self.network.subscribe();
         Box::pin(async move {
-            let change = receiver
-                .wait_for(|network| *network != seen)
-                .await
-                .map(|network| *network);
+            let change = receiver.wait_for(|network| *network != seen).await.map(|network| *network);
             match change {
                 Ok(network) => network,
                 // The test dropped the network: no change will come any more.

@@ -93,12 +93,7 @@ impl ScriptedDialer {
             open: 0,
             handlers: JoinSet::new(),
         };
-        Self {
-            inner: Arc::new(Inner {
-                state: Mutex::new(state),
-                changed: Notify::new(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), changed: Notify::new() }) }
     }
 
     /// Queues a connection whose far half `handler` serves.
@@ -273,13 +268,7 @@ impl ScriptedDialer {
             state.open += 1;
         }
         self.inner.changed.notify_waiters();
-        Io::new(
-            Counted {
-                stream: Box::new(stream),
-                inner: Arc::clone(&self.inner),
-            },
-            info,
-        )
+        Io::new(Counted { stream: Box::new(stream), inner: Arc::clone(&self.inner) }, info)
     }
 
     async fn settle(&self, outcome: Outcome, target: &Target) -> Result<Io> {
@@ -310,10 +299,7 @@ impl Dial for ScriptedDialer {
         let (outcome, clock) = {
             let mut state = self.inner.lock();
             state.targets.push(target.clone());
-            let outcome = state
-                .queue
-                .pop_front()
-                .unwrap_or_else(|| (state.fallback)());
+            let outcome = state.queue.pop_front().unwrap_or_else(|| (state.fallback)());
             (outcome, state.clock.clone())
         };
         self.inner.changed.notify_waiters();
@@ -384,21 +370,13 @@ impl Drop for Counted {
 }
 
 impl AsyncRead for Counted {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buffer)
     }
 

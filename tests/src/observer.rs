@@ -44,10 +44,7 @@ impl CollectingObserver {
     /// An observer that wants only these.
     #[must_use]
     pub fn with_interest(interest: Interest) -> Self {
-        Self {
-            interest,
-            inner: Arc::default(),
-        }
+        Self { interest, inner: Arc::default() }
     }
 
     /// A tap that feeds this observer.
@@ -65,19 +62,13 @@ impl CollectingObserver {
     /// The events of what was observed, in order.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        self.lock()
-            .iter()
-            .map(|observation| observation.event.clone())
-            .collect()
+        self.lock().iter().map(|observation| observation.event.clone()).collect()
     }
 
     /// How many events `matches` says yes to.
     #[must_use]
     pub fn count(&self, matches: impl Fn(&Event) -> bool) -> usize {
-        self.lock()
-            .iter()
-            .filter(|observation| matches(&observation.event))
-            .count()
+        self.lock().iter().filter(|observation| matches(&observation.event)).count()
     }
 
     /// What was observed, in order; the observer forgets it.
@@ -89,10 +80,7 @@ impl CollectingObserver {
     /// The `Debug` text of everything observed, a line each: the place to look for a secret that got out.
     #[must_use]
     pub fn debug_text(&self) -> String {
-        self.lock()
-            .iter()
-            .map(|observation| format!("{observation:?}\n"))
-            .collect()
+        self.lock().iter().map(|observation| format!("{observation:?}\n")).collect()
     }
 
     /// Waits until `count` events are there to which `matches` says yes.
@@ -111,10 +99,7 @@ impl CollectingObserver {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Observation>> {
-        self.inner
-            .observations
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.observations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

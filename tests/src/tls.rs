@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsAcceptor;
@@ -64,15 +64,8 @@ impl TestCa {
     pub fn new() -> Self {
         let key = new_key();
         let params = ca_params("netcomm test root");
-        let root = params
-            .self_signed(&key)
-            .expect("the parameters are complete")
-            .into();
-        Self {
-            issuer: Issuer::new(params, key),
-            root,
-            chain: Vec::new(),
-        }
+        let root = params.self_signed(&key).expect("the parameters are complete").into();
+        Self { issuer: Issuer::new(params, key), root, chain: Vec::new() }
     }
 
     /// An authority below this one; its servers send the intermediate certificate along.
@@ -81,11 +74,7 @@ impl TestCa {
         let key = new_key();
         let params = ca_params("netcomm test intermediate");
         let chain = self.chain_of(&params, &key);
-        Self {
-            issuer: Issuer::new(params, key),
-            root: self.root.clone(),
-            chain,
-        }
+        Self { issuer: Issuer::new(params, key), root: self.root.clone(), chain }
     }
 
     /// An identity for a server of these names; addresses may be among them.
@@ -139,9 +128,7 @@ impl TestCa {
     #[must_use]
     pub fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(self.root.der.clone())
-            .expect("the root is well formed");
+        roots.add(self.root.der.clone()).expect("the root is well formed");
         roots
     }
 
@@ -171,10 +158,7 @@ impl TestCa {
     }
 
     fn chain_of(&self, params: &CertificateParams, key: &KeyPair) -> Vec<Certificate> {
-        let own = params
-            .signed_by(key, &self.issuer)
-            .expect("the parameters are complete")
-            .into();
+        let own = params.signed_by(key, &self.issuer).expect("the parameters are complete").into();
         iter::once(own).chain(self.chain.iter().cloned()).collect()
     }
 }
@@ -187,9 +171,7 @@ impl Default for TestCa {
 
 impl fmt::Debug for TestCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestCa")
-            .field("intermediates", &self.chain.len())
-            .finish_non_exhaustive()
+        f.debug_struct("TestCa").field("intermediates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
@@ -197,10 +179,7 @@ impl TestIdentity {
     /// The certificates, own one first, without the root, PEM.
     #[must_use]
     pub fn pem(&self) -> String {
-        self.chain
-            .iter()
-            .map(|certificate| certificate.pem.as_str())
-            .collect()
+        self.chain.iter().map(|certificate| certificate.pem.as_str()).collect()
     }
 
     /// The private key (PKCS #8), PEM.
@@ -212,10 +191,7 @@ impl TestIdentity {
     /// The certificates, own one first, without the root, DER.
     #[must_use]
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.chain
-            .iter()
-            .map(|certificate| certificate.der.clone())
-            .collect()
+        self.chain.iter().map(|certificate| certificate.der.clone()).collect()
     }
 
     /// The own certificate, DER.
@@ -268,9 +244,7 @@ impl TestIdentity {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        TlsAcceptor::from(self.server_config(alpn))
-            .accept(stream)
-            .await
+        TlsAcceptor::from(self.server_config(alpn)).accept(stream).await
     }
 
     fn config(&self, clients: Option<&TestCa>, alpn: &[&[u8]]) -> Arc<ServerConfig> {
@@ -280,16 +254,14 @@ impl TestIdentity {
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(ca) => {
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(ca.roots()), provider())
-                        .build()
-                        .expect("a verifier of one root");
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(ca.roots()), provider())
+                    .build()
+                    .expect("a verifier of one root");
                 builder.with_client_cert_verifier(verifier)
             }
         };
-        let mut config = builder
-            .with_single_cert(self.chain(), self.key.clone_key())
-            .expect("the key fits the certificate");
+        let mut config =
+            builder.with_single_cert(self.chain(), self.key.clone_key()).expect("the key fits the certificate");
         config.alpn_protocols = owned(alpn);
         Arc::new(config)
     }
@@ -297,18 +269,13 @@ impl TestIdentity {
 
 impl fmt::Debug for TestIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TestIdentity")
-            .field("certificates", &self.chain.len())
-            .finish_non_exhaustive()
+        f.debug_struct("TestIdentity").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
 impl From<rcgen::Certificate> for Certificate {
     fn from(certificate: rcgen::Certificate) -> Self {
-        Self {
-            pem: certificate.pem(),
-            der: certificate.into(),
-        }
+        Self { pem: certificate.pem(), der: certificate.into() }
     }
 }
 

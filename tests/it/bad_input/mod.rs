@@ -58,23 +58,13 @@ enum Outcome {
 
 /// A row with the default policy, after which the connection must not be used again.
 fn row(number: u8, name: &'static str, script: Script, expected: Outcome) -> Row {
-    Row {
-        number,
-        name,
-        script,
-        expected,
-        reusable: false,
-        policy: Policy::default(),
-    }
+    Row { number, name, script, expected, reusable: false, policy: Policy::default() }
 }
 
 impl Row {
     /// The connection may be used again.
     fn reusable(self) -> Self {
-        Self {
-            reusable: true,
-            ..self
-        }
+        Self { reusable: true, ..self }
     }
 
     /// With other limits than the default ones.
@@ -90,15 +80,9 @@ struct Answer {
 }
 
 async fn call(client: &Client, path: &str) -> Result<Answer> {
-    let response = client
-        .get(&*format!("http://bad.example{path}"))
-        .send()
-        .await?;
+    let response = client.get(&*format!("http://bad.example{path}")).send().await?;
     let headers = response.headers().clone();
-    Ok(Answer {
-        headers,
-        body: response.bytes().await?,
-    })
+    Ok(Answer { headers, body: response.bytes().await? })
 }
 
 impl Outcome {
@@ -109,9 +93,7 @@ impl Outcome {
             (Self::ErrorNaming(kinds, text), Err(error)) => {
                 kinds.contains(&error.kind()) && shown(error).contains(text)
             }
-            (Self::Timeout(phase), Err(error)) => {
-                error.kind() == ErrorKind::Timeout && error.phase() == Some(*phase)
-            }
+            (Self::Timeout(phase), Err(error)) => error.kind() == ErrorKind::Timeout && error.phase() == Some(*phase),
             (Self::Body(body), Ok(answer)) => answer.body == *body,
             (Self::Header(name, value), Ok(answer)) => {
                 answer.headers.get(*name).is_some_and(|own| {
@@ -125,11 +107,7 @@ impl Outcome {
         };
         let got = match result {
             Err(error) => shown(error),
-            Ok(answer) => format!(
-                "success with {:?} and a body of {} bytes",
-                answer.headers,
-                answer.body.len()
-            ),
+            Ok(answer) => format!("success with {:?} and a body of {} bytes", answer.headers, answer.body.len()),
         };
         (!fine).then(|| format!("expected {}, got {got}", self.text()))
     }
@@ -160,10 +138,7 @@ fn shown(error: &Error) -> String {
 async fn play(row: &Row) -> Vec<String> {
     let clean = Script::new().request().send(CLEAN);
     let server = ScriptedServer::builder()
-        .on_connect([
-            row.script.clone().then(clean.clone().repeat()),
-            clean.repeat(),
-        ])
+        .on_connect([row.script.clone().then(clean.clone().repeat()), clean.repeat()])
         .offline();
     let dialer = ScriptedDialer::new();
     dialer.serve_all({
@@ -181,10 +156,7 @@ async fn play(row: &Row) -> Vec<String> {
         complaints.push(format!("took {:?}", start.elapsed()));
     }
     if server.requests().len() > 1 {
-        complaints.push(format!(
-            "the request was sent {} times",
-            server.requests().len()
-        ));
+        complaints.push(format!("the request was sent {} times", server.requests().len()));
     }
     drop(result);
 
@@ -193,12 +165,7 @@ async fn play(row: &Row) -> Vec<String> {
         Ok(answer) => complaints.push(format!("the next call got {:?}", answer.body)),
         Err(error) => complaints.push(format!("the next call failed: {}", shown(&error))),
     }
-    if !row.reusable
-        && server
-            .requests()
-            .last()
-            .is_none_or(|request| request.connection == 1)
-    {
+    if !row.reusable && server.requests().last().is_none_or(|request| request.connection == 1) {
         complaints.push("the connection was used again".to_owned());
     }
     complaints
@@ -210,27 +177,15 @@ fn every_row_comes_out_as_the_table_says() {
     for row in rows() {
         let mut wrong = Vec::new();
         let memory = allocation_counter::measure(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .build();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
             wrong = runtime.expect("a runtime").block_on(play(&row));
         });
         if memory.bytes_max > MAX_BYTES {
             wrong.push(format!("held {} bytes at one time", memory.bytes_max));
         }
-        complaints.extend(
-            wrong
-                .iter()
-                .map(|wrong| format!("{:2} {}: {wrong}", row.number, row.name)),
-        );
+        complaints.extend(wrong.iter().map(|wrong| format!("{:2} {}: {wrong}", row.number, row.name)));
     }
-    assert!(
-        complaints.is_empty(),
-        "{} complaints:\n{}",
-        complaints.len(),
-        complaints.join("\n")
-    );
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
 /// Row 33 with a reset, which needs a socket.
@@ -238,40 +193,20 @@ fn every_row_comes_out_as_the_table_says() {
 async fn a_reset_is_an_error_and_nothing_is_sent_again() {
     for (name, script) in [
         ("before an answer", Script::new().request().reset()),
-        (
-            "in the head",
-            Script::new()
-                .request()
-                .send("HTTP/1.1 200 OK\r\nX-")
-                .reset(),
-        ),
-        (
-            "in the body",
-            Script::new()
-                .request()
-                .send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
-                .reset(),
-        ),
+        ("in the head", Script::new().request().send("HTTP/1.1 200 OK\r\nX-").reset()),
+        ("in the body", Script::new().request().send("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").reset()),
     ] {
-        let server = ScriptedServer::builder()
-            .on_connect([script])
-            .start()
-            .await
-            .expect("a port");
+        let server = ScriptedServer::builder().on_connect([script]).start().await.expect("a port");
         let address = server.address();
         let dialer = ScriptedDialer::new();
         dialer.with_all(move |_| async move {
             let stream = TcpStream::connect(address).await;
-            let stream = stream
-                .map_err(|error| Error::new(ErrorKind::Connect, "dial").with_source(error))?;
+            let stream = stream.map_err(|error| Error::new(ErrorKind::Connect, "dial").with_source(error))?;
             Ok(Io::new(stream, ConnectInfo::default()))
         });
         let env = Env::new(dialer, TokioClock::new());
         let client = Client::builder(&env).build().expect("a client");
-        let error = call(&client, "/")
-            .await
-            .map(|answer| answer.body)
-            .expect_err(name);
+        let error = call(&client, "/").await.map(|answer| answer.body).expect_err(name);
         assert!(error.is_closed(), "{name}: {}", shown(&error));
         assert_eq!(server.requests().len(), 1, "{name}");
     }

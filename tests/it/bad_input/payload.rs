@@ -5,9 +5,7 @@ use tokio::io::AsyncWriteExt;
 
 /// The bytes as one gzip member.
 pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let mut encoder = GzipEncoder::new(Vec::new());
         encoder.write_all(data).await.expect("memory takes it");
@@ -28,11 +26,9 @@ pub(super) fn bomb(bytes: usize) -> Vec<u8> {
 
 /// A response with that body and `Content-Encoding`.
 pub(super) fn coded(encoding: &str, body: &[u8]) -> Vec<u8> {
-    let mut response = format!(
-        "HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )
-    .into_bytes();
+    let mut response =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n", body.len())
+            .into_bytes();
     response.extend_from_slice(body);
     response
 }

@@ -14,9 +14,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use netcomm_core::ErrorKind::{
-    Closed, Decode, Incomplete, Protocol, Redirect, TooLarge, Unsupported,
-};
+use netcomm_core::ErrorKind::{Closed, Decode, Incomplete, Protocol, Redirect, TooLarge, Unsupported};
 use netcomm_core::{Phase, Policy, Timeouts};
 use netcomm_http::testing::Script;
 
@@ -40,80 +38,36 @@ fn answer_and_close(bytes: impl Into<Bytes>) -> Script {
 
 /// A whole answer whose head has these lines, with the body `hello`.
 fn with_lines(lines: &str) -> Script {
-    answer(format!(
-        "HTTP/1.1 200 OK\r\n{lines}\r\nContent-Length: 5\r\n\r\nhello"
-    ))
+    answer(format!("HTTP/1.1 200 OK\r\n{lines}\r\nContent-Length: 5\r\n\r\nhello"))
 }
 
 /// An answer that is chunked, with these bytes in the place of the chunks.
 fn chunked(chunks: &str) -> Script {
-    answer(format!(
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"
-    ))
+    answer(format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"))
 }
 
 /// A fifth of a second between the bytes.
 fn dripping(bytes: impl Into<Bytes>) -> Script {
-    Script::new()
-        .request()
-        .send_in_pieces(bytes, 1, Duration::from_millis(200))
+    Script::new().request().send_in_pieces(bytes, 1, Duration::from_millis(200))
 }
 
 pub(super) fn rows() -> Vec<Row> {
-    [
-        lengths(),
-        chunks(),
-        heads(),
-        statuses(),
-        times(),
-        ends(),
-        codings(),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    [lengths(), chunks(), heads(), statuses(), times(), ends(), codings()].into_iter().flatten().collect()
 }
 
 fn lengths() -> Vec<Row> {
-    let length = |value: &str| {
-        answer(format!(
-            "HTTP/1.1 200 OK\r\nContent-Length: {value}\r\n\r\nhello"
-        ))
-    };
+    let length = |value: &str| answer(format!("HTTP/1.1 200 OK\r\nContent-Length: {value}\r\n\r\nhello"));
     vec![
-        row(
-            1,
-            "two equal Content-Length",
-            with_lines("Content-Length: 5"),
-            HELLO,
-        )
-        .reusable(),
-        row(
-            2,
-            "two different Content-Length",
-            with_lines("Content-Length: 6"),
-            PROTOCOL,
-        ),
-        row(
-            2,
-            "two different lengths in one field",
-            length("5, 6"),
-            PROTOCOL,
-        ),
+        row(1, "two equal Content-Length", with_lines("Content-Length: 5"), HELLO).reusable(),
+        row(2, "two different Content-Length", with_lines("Content-Length: 6"), PROTOCOL),
+        row(2, "two different lengths in one field", length("5, 6"), PROTOCOL),
         row(3, "Content-Length with a plus", length("+5"), PROTOCOL),
         row(4, "negative Content-Length", length("-2"), PROTOCOL),
-        row(
-            5,
-            "Content-Length of 23 digits",
-            length("99999999999999999999999"),
-            TOO_LONG,
-        ),
+        row(5, "Content-Length of 23 digits", length("99999999999999999999999"), TOO_LONG),
         row(
             6,
             "Content-Length and chunked",
-            answer(
-                "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-            ),
+            answer("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
             HELLO,
         ),
         row(
@@ -132,73 +86,23 @@ fn lengths() -> Vec<Row> {
 }
 
 fn chunks() -> Vec<Row> {
-    let trailers: String = (0..5000)
-        .map(|number| format!("t{number}: x\r\n"))
-        .collect();
+    let trailers: String = (0..5000).map(|number| format!("t{number}: x\r\n")).collect();
     vec![
-        row(
-            9,
-            "chunk size ZZ",
-            chunked("ZZ\r\nhello\r\n0\r\n\r\n"),
-            PROTOCOL,
-        ),
-        row(
-            9,
-            "negative chunk size",
-            chunked("-5\r\nhello\r\n0\r\n\r\n"),
-            PROTOCOL,
-        ),
-        row(
-            9,
-            "empty chunk size",
-            chunked("\r\nhello\r\n0\r\n\r\n"),
-            PROTOCOL,
-        ),
-        row(
-            9,
-            "chunk longer than its size",
-            chunked("2\r\nhello\r\n0\r\n\r\n"),
-            PROTOCOL,
-        ),
-        row(
-            10,
-            "chunk size overflow",
-            chunked("FFFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"),
-            TOO_LONG,
-        ),
-        row(
-            11,
-            "chunked, cut off in a chunk",
-            chunked("A\r\nhello").close(),
-            Outcome::Error(&[Incomplete]),
-        ),
-        row(
-            11,
-            "chunked, cut off between chunks",
-            chunked("5\r\nhello\r\n").close(),
-            Outcome::Error(&[Incomplete]),
-        ),
-        row(
-            12,
-            "chunk lines with bare LF",
-            chunked("5\nhello\n0\n\n"),
-            PROTOCOL,
-        ),
+        row(9, "chunk size ZZ", chunked("ZZ\r\nhello\r\n0\r\n\r\n"), PROTOCOL),
+        row(9, "negative chunk size", chunked("-5\r\nhello\r\n0\r\n\r\n"), PROTOCOL),
+        row(9, "empty chunk size", chunked("\r\nhello\r\n0\r\n\r\n"), PROTOCOL),
+        row(9, "chunk longer than its size", chunked("2\r\nhello\r\n0\r\n\r\n"), PROTOCOL),
+        row(10, "chunk size overflow", chunked("FFFFFFFFFFFFFFFFFF\r\nhello\r\n0\r\n\r\n"), TOO_LONG),
+        row(11, "chunked, cut off in a chunk", chunked("A\r\nhello").close(), Outcome::Error(&[Incomplete])),
+        row(11, "chunked, cut off between chunks", chunked("5\r\nhello\r\n").close(), Outcome::Error(&[Incomplete])),
+        row(12, "chunk lines with bare LF", chunked("5\nhello\n0\n\n"), PROTOCOL),
         row(
             13,
             "200 KB of chunk extensions",
-            chunked(&format!(
-                "5;x={}\r\nhello\r\n0\r\n\r\n",
-                "y".repeat(200 * 1024)
-            )),
+            chunked(&format!("5;x={}\r\nhello\r\n0\r\n\r\n", "y".repeat(200 * 1024))),
             TOO_LONG,
         ),
-        row(
-            14,
-            "5000 trailers",
-            chunked(&format!("5\r\nhello\r\n0\r\n{trailers}\r\n")),
-            TOO_LONG,
-        ),
+        row(14, "5000 trailers", chunked(&format!("5\r\nhello\r\n0\r\n{trailers}\r\n")), TOO_LONG),
     ]
 }
 
@@ -209,12 +113,7 @@ fn heads() -> Vec<Row> {
     };
     vec![
         row(15, "100 header fields", with_lines(&fields(99)), HELLO).reusable(),
-        row(
-            15,
-            "101 header fields",
-            with_lines(&fields(100)),
-            Outcome::ErrorNaming(&[TooLarge], "limit headers"),
-        ),
+        row(15, "101 header fields", with_lines(&fields(100)), Outcome::ErrorNaming(&[TooLarge], "limit headers")),
         row(
             16,
             "one header of 300 KB",
@@ -224,8 +123,7 @@ fn heads() -> Vec<Row> {
         row(
             17,
             "endless header fields",
-            answer("HTTP/1.1 200 OK\r\n")
-                .generate(|number| Some(format!("x-{number}: y\r\n").into())),
+            answer("HTTP/1.1 200 OK\r\n").generate(|number| Some(format!("x-{number}: y\r\n").into())),
             Outcome::ErrorNaming(&[TooLarge], "limit header"),
         ),
         row(
@@ -241,19 +139,9 @@ fn heads() -> Vec<Row> {
             Outcome::ErrorNaming(&[TooLarge], "limit header_bytes"),
         ),
         row(18, "NUL in a value", with_lines("X-Odd: a\0b"), PROTOCOL),
-        row(
-            19,
-            "bare CR in a value",
-            with_lines("X-Odd: a\rb"),
-            PROTOCOL,
-        ),
+        row(19, "bare CR in a value", with_lines("X-Odd: a\rb"), PROTOCOL),
         row(20, "folded header", with_lines("X-Odd: a\r\n b"), PROTOCOL),
-        row(
-            21,
-            "space before the colon",
-            with_lines("X-Odd : a"),
-            PROTOCOL,
-        ),
+        row(21, "space before the colon", with_lines("X-Odd : a"), PROTOCOL),
         row(22, "empty header name", with_lines(": a"), PROTOCOL),
         row(
             23,
@@ -274,28 +162,11 @@ fn statuses() -> Vec<Row> {
         row(24, "status 1000", line("HTTP/1.1 1000 Odd"), PROTOCOL),
         row(24, "status abc", line("HTTP/1.1 abc Odd"), PROTOCOL),
         row(24, "no status", line("HTTP/1.1 "), PROTOCOL),
-        row(
-            25,
-            "HTTP/0.9",
-            answer_and_close("<html><body>hello</body></html>\r\n"),
-            PROTOCOL,
-        ),
+        row(25, "HTTP/0.9", answer_and_close("<html><body>hello</body></html>\r\n"), PROTOCOL),
         row(26, "HTTP/2 as text", line("HTTP/2 200 OK"), PROTOCOL),
         row(26, "HTTP/2.0 as text", line("HTTP/2.0 200 OK"), PROTOCOL),
-        row(
-            27,
-            "a head with bare LF",
-            answer("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"),
-            HELLO,
-        )
-        .reusable(),
-        row(
-            28,
-            "16 interim answers",
-            answer(hints.repeat(16) + hello),
-            HELLO,
-        )
-        .reusable(),
+        row(27, "a head with bare LF", answer("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"), HELLO).reusable(),
+        row(28, "16 interim answers", answer(hints.repeat(16) + hello), HELLO).reusable(),
         row(
             28,
             "20,000 interim answers",
@@ -305,110 +176,44 @@ fn statuses() -> Vec<Row> {
         row(
             29,
             "101 that nobody asked for",
-            answer(
-                "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
-            ),
+            answer("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
             PROTOCOL,
         ),
     ]
 }
 
 fn times() -> Vec<Row> {
-    let total = Policy::default()
-        .with_timeouts(Timeouts::default().with_total(Some(Duration::from_secs(5))));
-    let long_head = format!(
-        "HTTP/1.1 200 OK\r\nx: {}\r\nContent-Length: 5\r\n\r\nhello",
-        "y".repeat(400)
-    );
+    let total = Policy::default().with_timeouts(Timeouts::default().with_total(Some(Duration::from_secs(5))));
+    let long_head = format!("HTTP/1.1 200 OK\r\nx: {}\r\nContent-Length: 5\r\n\r\nhello", "y".repeat(400));
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
     let body = "z".repeat(1000);
-    let dripping_body =
-        Script::new()
-            .request()
-            .send(head)
-            .send_in_pieces(body, 1, Duration::from_millis(200));
+    let dripping_body = Script::new().request().send(head).send_in_pieces(body, 1, Duration::from_millis(200));
     vec![
-        row(
-            30,
-            "a silent server",
-            Script::new().request().stall(),
-            Outcome::Timeout(Phase::Wait),
-        ),
-        row(
-            31,
-            "a head that drips",
-            dripping(long_head),
-            Outcome::Timeout(Phase::Wait),
-        ),
-        row(
-            32,
-            "a body that stops",
-            answer(head).send("hello").stall(),
-            Outcome::Timeout(Phase::Receive),
-        ),
-        row(
-            32,
-            "a body that drips",
-            dripping_body.clone(),
-            Outcome::Timeout(Phase::Receive),
-        ),
-        row(
-            32,
-            "a body that drips, against the total",
-            dripping_body,
-            Outcome::Timeout(Phase::Total),
-        )
-        .policy(total),
+        row(30, "a silent server", Script::new().request().stall(), Outcome::Timeout(Phase::Wait)),
+        row(31, "a head that drips", dripping(long_head), Outcome::Timeout(Phase::Wait)),
+        row(32, "a body that stops", answer(head).send("hello").stall(), Outcome::Timeout(Phase::Receive)),
+        row(32, "a body that drips", dripping_body.clone(), Outcome::Timeout(Phase::Receive)),
+        row(32, "a body that drips, against the total", dripping_body, Outcome::Timeout(Phase::Total)).policy(total),
     ]
 }
 
 fn ends() -> Vec<Row> {
     let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
     let hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
-    let redirect = |to: &str| {
-        answer(format!(
-            "HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"
-        ))
-    };
+    let redirect = |to: &str| answer(format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n"));
     vec![
-        row(
-            33,
-            "an empty answer",
-            Script::new().request().close(),
-            Outcome::Error(&[Closed]),
-        ),
+        row(33, "an empty answer", Script::new().request().close(), Outcome::Error(&[Closed])),
         row(
             33,
             "a head cut off",
             answer_and_close("HTTP/1.1 200 OK\r\nContent-"),
             Outcome::Error(&[Closed, Incomplete]),
         ),
-        row(
-            34,
-            "a second answer after the first",
-            answer(format!("{hello}{evil}")),
-            HELLO,
-        ),
-        row(
-            34,
-            "junk after the answer",
-            answer(format!("{hello}\r\n\r\njunk")),
-            HELLO,
-        ),
-        row(
-            48,
-            "a Location that is no URL",
-            redirect("http://["),
-            Outcome::Error(&[Redirect]),
-        )
-        .reusable(),
-        row(
-            48,
-            "a Location with a broken port",
-            redirect("http://a.example:x/"),
-            Outcome::Error(&[Redirect]),
-        )
-        .reusable(),
+        row(34, "a second answer after the first", answer(format!("{hello}{evil}")), HELLO),
+        row(34, "junk after the answer", answer(format!("{hello}\r\n\r\njunk")), HELLO),
+        row(48, "a Location that is no URL", redirect("http://["), Outcome::Error(&[Redirect])).reusable(),
+        row(48, "a Location with a broken port", redirect("http://a.example:x/"), Outcome::Error(&[Redirect]))
+            .reusable(),
         row(
             49,
             "204 with a body",
