@@ -30,7 +30,7 @@ use crate::intercept::{End as ChainEnd, Facts as CallFacts, Next};
 use crate::pool::{Checkout, Key, Pool};
 use crate::receive::{self, EndReport, Source, bounded};
 use crate::redirect::{self, Follow};
-use crate::request::{Options, Request};
+use crate::request::{Continued, Options, Request};
 use crate::response::{Facts, Response};
 use crate::timing::{ReceiveTime, Timing};
 use crate::{decode, headers, resume};
@@ -182,7 +182,10 @@ impl<'c> Call<'c> {
             limits,
             private_addresses,
             max_body_bytes: scope.max_response_bytes().map_or(limits.body_bytes, |most| most.min(limits.body_bytes)),
-            id: options.continues.unwrap_or_else(|| CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed))),
+            id: match options.continues {
+                Some(part_of) => part_of.call,
+                None => CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
+            },
             started,
             deadline: total.map(|total| started + total),
             address,
@@ -254,7 +257,7 @@ impl<'c> Call<'c> {
     ) -> Result<http::Response<Body>> {
         // An interceptor may run all this again.
         self.redirects.clear();
-        self.crossed = false;
+        self.crossed = self.options.continues.is_some_and(|part_of| part_of.crossed);
         let inner = &self.client.inner;
         let terms = redirect::Terms {
             mode: self.options.redirects.unwrap_or(inner.redirects),
@@ -309,7 +312,7 @@ impl<'c> Call<'c> {
             times => {
                 let rest = resume::Rest {
                     client: self.client.clone(),
-                    call: self.id,
+                    part_of: Continued { call: self.id, crossed: self.crossed },
                     options: self.options.clone(),
                     address: self.address.clone(),
                     headers: headers.clone(),

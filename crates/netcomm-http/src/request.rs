@@ -24,10 +24,17 @@ pub(crate) struct Options {
     pub(crate) redirects: Option<Redirects>,
     pub(crate) decode: Option<bool>,
     pub(crate) resume: Option<u32>,
-    /// The call of which this request is a part, where it asks for the rest of a body.
-    pub(crate) continues: Option<CallId>,
+    pub(crate) continues: Option<Continued>,
     pub(crate) upload: Option<OnProgress>,
     pub(crate) download: Option<OnProgress>,
+}
+
+/// The call of which a request is a part, where it asks for the rest of a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Continued {
+    pub(crate) call: CallId,
+    /// Whether the call has come here from another origin.
+    pub(crate) crossed: bool,
 }
 
 /// A request, ready to be sent by [`Client::execute`].

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, IF_RANGE, LAST_MODIFIED, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use netcomm_core::{Body, CallId, Error, ErrorKind, Event, Interest, Observation, Result};
+use netcomm_core::{Body, Error, ErrorKind, Event, Interest, Observation, Result};
 
 use crate::address::Address;
 use crate::client::Client;
 use crate::receive::EndReport;
-use crate::request::{Options, Request};
+use crate::request::{Continued, Options, Request};
 
 /// Lets the body of a response go on after a break, if it can be asked for in parts.
 pub(crate) fn attach(
@@ -36,7 +36,7 @@ pub(crate) fn attach(
     let coding = parts.headers.get(CONTENT_ENCODING).cloned();
     rest.headers.insert(ACCEPT_ENCODING, coding.clone().unwrap_or(HeaderValue::from_static("identity")));
     rest.same = Same { validator, coding };
-    rest.options.continues = Some(rest.call);
+    rest.options.continues = Some(rest.part_of);
     rest.options.resume = Some(0);
     rest.options.decode = Some(false);
     // The first body reports for itself; what comes after a break is reported from here, with what came before.
@@ -85,7 +85,7 @@ enum State {
 #[derive(Clone)]
 pub(crate) struct Rest {
     pub(crate) client: Client,
-    pub(crate) call: CallId,
+    pub(crate) part_of: Continued,
     pub(crate) options: Options,
     pub(crate) address: Address,
     pub(crate) headers: HeaderMap,
@@ -121,7 +121,7 @@ impl Same {
 impl Rest {
     /// The body from `offset` on; `None` if it cannot be had any more.
     async fn ask(self, offset: u64, total: Option<u64>) -> Result<Option<Body>> {
-        let Self { client, call, mut options, address, mut headers, deadline, same, .. } = self;
+        let Self { client, part_of, mut options, address, mut headers, deadline, same, .. } = self;
         if let Some(deadline) = deadline {
             let left = deadline.saturating_duration_since(client.clock().now());
             let timeouts = options.timeouts.take().map_or_else(|| client.timeouts().clone(), |own| *own);
@@ -129,7 +129,7 @@ impl Rest {
         }
         client.tap().emit(Interest::CALL, || {
             Observation::new(client.clock().now(), Event::Resumed { offset })
-                .with_call(call, client.scope().name().cloned())
+                .with_call(part_of.call, client.scope().name().cloned())
         });
         let range = HeaderValue::try_from(format!("bytes={offset}-"))
             .map_err(|error| Error::new(ErrorKind::Invalid, "resume download").with_source(error))?;

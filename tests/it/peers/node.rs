@@ -214,12 +214,13 @@ async fn a_broken_stream_breaks_its_call_and_no_other() {
 
 #[tokio::test]
 async fn a_connection_that_is_gone_does_not_take_a_post_along_twice() {
+    type Url<'a> = &'a dyn Fn(&str) -> String;
     let program = program_or_skip!("node");
     let (node, client) = http2(&program, "{}").await;
     let (old_node, old_client) = http1(&program, "{}").await;
     let secure = |path: &str| node.secure_url(path);
     let plain = |path: &str| old_node.url(path);
-    let both: [(&Client, &dyn Fn(&str) -> String); 2] = [(&client, &secure), (&old_client, &plain)];
+    let both: [(&Client, Url<'_>); 2] = [(&client, &secure), (&old_client, &plain)];
     for (client, url) in both {
         hello(client, &url("/hello")).await;
         let error = client.post(url("/destroy")).body("x").send().await.expect_err("no answer");

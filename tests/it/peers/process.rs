@@ -1,5 +1,10 @@
 //! Peers as child processes: found, started on a free port, waited for, and ended with the test.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "what a test could not have, and what a peer said, is told to the person who runs it"
+)]
+
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

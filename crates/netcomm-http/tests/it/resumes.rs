@@ -232,3 +232,18 @@ async fn a_resumed_download_is_one_call() {
         .collect();
     assert_eq!((calls, ends), (1, vec![(None, 100_000)]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_rest_of_a_redirected_download_is_asked_for_without_the_first_origins_secrets() {
+    let stage = stage(ScriptedServer::builder().handler(|seen: &ReceivedRequest| {
+        if seen.path() == "/go" {
+            return Script::from(Reply::status(302).header("location", "http://b.example/file"));
+        }
+        part(seen, TAG, 60_000)
+    }));
+    let client = stage.builder().default_header("x-api-key", "hunter2").build().expect("a client");
+    let body = download(client.get("http://a.example/go").resume(2)).await.expect("the whole");
+    assert_eq!(body, content());
+    let keys: Vec<_> = stage.server.requests().iter().map(|seen| seen.header("x-api-key").is_some()).collect();
+    assert_eq!(keys, [true, false, false]);
+}
