@@ -4,31 +4,29 @@
 //! interceptors → pool → connection; then bounds, resumption and decoding. ARCHITECTURE.md gives the reason of each
 //! neighbour.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
-use std::time::{Duration, Instant};
+mod attempt;
+mod report;
 
-use bytes::Bytes;
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, PROXY_AUTHORIZATION, RANGE,
-};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Instant;
+
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use netcomm_core::{
-    AnyTransport, Body, CallId, Error, ErrorKind, Event, HttpTransport, Interest, Limits, Observation, Phase,
-    PrivateAddresses, Result, Timeouts,
+    Body, CallId, Error, ErrorKind, Event, Interest, Limits, Phase, PrivateAddresses, Result, Timeouts,
 };
 
-use crate::address::{Address, origin_form};
+use self::report::{End, Unfinished};
+use crate::address::Address;
 use crate::alarm::Alarm;
 use crate::auth::Credentials;
-use crate::client::{Client, Wire};
-use crate::conn::{self, Bounds, Meta, Upload, Watch, WireBody};
+use crate::client::Client;
+use crate::conn::Meta;
 use crate::intercept::{End as ChainEnd, Facts as CallFacts, Next};
-use crate::pool::{Checkout, Key, Pool};
-use crate::receive::{self, EndReport, Source, bounded};
 use crate::redirect::{self, Follow};
 use crate::request::{Continued, Options, Request};
 use crate::response::{Facts, Response};
@@ -84,40 +82,6 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
     }
 }
 
-/// Tells observers of the end of a call that came to no answer, also of one that is dropped.
-struct Unfinished<'c> {
-    client: &'c Client,
-    call: CallId,
-    started: Instant,
-    whole: bool,
-}
-
-impl Unfinished<'_> {
-    fn disarm(mut self) {
-        self.whole = false;
-    }
-
-    fn end(mut self, error: ErrorKind) {
-        self.tell(error);
-    }
-
-    fn tell(&mut self, error: ErrorKind) {
-        if std::mem::take(&mut self.whole) && self.client.tap().wants(Interest::CALL) {
-            let now = self.client.clock().now();
-            let took = now.saturating_duration_since(self.started);
-            let event = Event::CallEnded { status: None, error: Some(error), received_bytes: 0, took };
-            let observation = Observation::new(now, event).with_call(self.call, self.client.scope.name().cloned());
-            self.client.tap().emit(Interest::CALL, || observation);
-        }
-    }
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        self.tell(ErrorKind::Canceled);
-    }
-}
-
 fn out_of_time() -> Error {
     Error::timeout("call", Phase::Total).with_detail("the whole call took too long (timeout total)")
 }
@@ -144,16 +108,6 @@ struct Call<'c> {
     outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
     end: End,
-}
-
-/// Who tells the observers of the call's end.
-enum End {
-    /// The call: the body was there with its head, or there is none of ours.
-    Now(u64),
-    /// The body, when it has been read or dropped.
-    Later(Arc<EndReport>),
-    /// A body that goes on after a break, or the call of which this one is a part.
-    Elsewhere,
 }
 
 /// What a failed attempt leaves behind.
@@ -198,31 +152,6 @@ impl<'c> Call<'c> {
             lost: None,
             end: End::Now(0),
         }
-    }
-
-    fn report_end(&self, status: StatusCode) {
-        match &self.end {
-            End::Elsewhere => {}
-            End::Later(report) => report.is_answer(),
-            End::Now(received_bytes) => self.emit(Interest::CALL, || Event::CallEnded {
-                status: Some(status),
-                error: None,
-                received_bytes: *received_bytes,
-                took: self.client.clock().now().saturating_duration_since(self.started),
-            }),
-        }
-    }
-
-    fn emit(&self, interest: Interest, make: impl FnOnce() -> Event) {
-        if self.client.tap().wants(interest) {
-            self.emit_at(self.client.clock().now(), interest, make);
-        }
-    }
-
-    fn emit_at(&self, at: Instant, interest: Interest, make: impl FnOnce() -> Event) {
-        self.client
-            .tap()
-            .emit(interest, || Observation::new(at, make()).with_call(self.id, self.client.scope.name().cloned()));
     }
 
     fn into_facts(self) -> Facts {
@@ -480,202 +409,6 @@ impl<'c> Call<'c> {
             });
         }
     }
-
-    /// One attempt: the interceptors around it, then the wire.
-    async fn attempt(&mut self, fresh: bool) -> Result<http::Response<Body>> {
-        let client = self.client;
-        let number = self.timing.attempt;
-        // Nothing but decisions lies between the start of a call and its first attempt.
-        let first = number == 1 && client.inner.call_interceptors.is_empty();
-        let begun = if first { self.started } else { client.clock().now() };
-        self.timing.before = begun.saturating_duration_since(self.started);
-        self.emit_at(begun, Interest::ATTEMPT, || Event::AttemptStarted {
-            number,
-            origin: self.address.origin.to_text(),
-        });
-        let outcome = if client.inner.attempt_interceptors.is_empty() {
-            self.wire(fresh, begun).await
-        } else {
-            let request = self.outgoing.take().unwrap_or_default();
-            let mut end = AttemptEnd { call: self, fresh };
-            Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await
-        };
-        self.emit(Interest::ATTEMPT, || Event::AttemptEnded {
-            number,
-            status: outcome.as_ref().ok().map(http::Response::status),
-            error: outcome.as_ref().err().map(Error::kind),
-            reused: self.timing.reused,
-            took: client.clock().now().saturating_duration_since(begun),
-        });
-        outcome
-    }
-
-    /// Over the wire, or over the transport that stands in for it.
-    async fn wire(&mut self, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
-        match &self.client.inner.wire {
-            Wire::Pool(pool) => self.exchange(pool, fresh, begun).await,
-            Wire::Foreign(transport) => {
-                let request = self.outgoing.take().unwrap_or_default();
-                let response = Box::pin(self.over(transport, request, begun)).await?;
-                let now = self.client.clock().now();
-                self.timing.wait = now.saturating_duration_since(begun);
-                let (parts, body) = response.into_parts();
-                let source = Source::Foreign(body, Alarm::new(Arc::clone(self.client.clock())));
-                let body = self.bound(source, parts.status, now);
-                Ok(http::Response::from_parts(parts, body))
-            }
-        }
-    }
-
-    /// Over a transport that the user brought, which may have no limits of its own.
-    fn over<'t>(
-        &self,
-        transport: &'t AnyTransport,
-        request: http::Request<Body>,
-        begun: Instant,
-    ) -> impl Future<Output = Result<http::Response<Body>>> + Send + use<'t> {
-        let mut alarm = Alarm::new(Arc::clone(self.client.clock()));
-        let limit = self.timeouts.header;
-        async move {
-            let mut sending = pin!(transport.send(request));
-            poll_fn(|cx| match sending.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(outcome),
-                Poll::Pending => alarm.poll(begun + limit, cx).map(|()| {
-                    Err(Error::timeout("exchange", Phase::Wait)
-                        .with_detail(format!("no response head for {limit:?} (timeout header)")))
-                }),
-            })
-            .await
-        }
-    }
-
-    /// A connection from the pool, one request over it, and the head of the response.
-    async fn exchange(&mut self, pool: &Pool, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
-        let client = self.client;
-        let key = self.key()?;
-        let Checkout { wire, reused, waited } = pool.checkout(&key, fresh, begun, self.timeouts).await?;
-        let meta = Arc::clone(wire.meta());
-        let ready = if waited { client.clock().now() } else { begun };
-        self.timing.reused = reused;
-        self.timing.blocked = ready.saturating_duration_since(begun);
-        if !reused {
-            self.timing.set_steps(&meta.info.steps);
-            self.timing.blocked = self.timing.blocked.saturating_sub(meta.info.steps.total());
-        }
-        let (request, watch) = self.upload(&meta, wire.is_http2())?;
-        self.meta = Some(meta);
-        let bounds = Bounds { timeouts: self.timeouts, limits: self.limits, watch, started: ready };
-        let outcome = conn::send(wire, request, &bounds).await;
-        let now = client.clock().now();
-        if let Some(watch) = &bounds.watch {
-            self.timing.send = watch.last_progress().saturating_duration_since(ready);
-        }
-        self.timing.wait = now.saturating_duration_since(ready).saturating_sub(self.timing.send);
-        match outcome {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                let body = self.bound(Source::Wire(body), parts.status, now);
-                Ok(http::Response::from_parts(parts, body))
-            }
-            Err(failed) => {
-                let body = failed.request.and_then(|request| request.into_body().into_untouched());
-                self.lost = Some(Lost { body, stale: failed.before_response && reused });
-                Err(failed.error)
-            }
-        }
-    }
-
-    /// Which connections will do for the request on its way.
-    fn key(&self) -> Result<Key> {
-        let client = self.client;
-        let mut origin = self.address.origin.clone();
-        // An interceptor around the attempt may have turned it elsewhere: that place must be allowed too.
-        if !client.inner.attempt_interceptors.is_empty()
-            && let Some(request) = self.outgoing.as_ref().filter(|request| !same(request.uri(), &self.address.uri))
-        {
-            client.scope.check(request.method(), request.uri())?;
-            origin = client.resolve(request.uri())?.origin;
-        }
-        Ok(Key { origin, private_addresses: self.private_addresses, unix: client.inner.unix.clone() })
-    }
-
-    /// The request in the form that its connection wants, its body under watch.
-    fn upload(&mut self, meta: &Meta, http2: bool) -> Result<(http::Request<Upload>, Option<Watch>)> {
-        let (mut parts, body) = self.outgoing.take().unwrap_or_default().into_parts();
-        address_for(&mut parts, meta, http2);
-        let most = self.client.scope.max_request_bytes();
-        if let Some((most, length)) = most.zip(body.len()).filter(|(most, length)| length > most) {
-            return Err(Error::new(ErrorKind::TooLarge, "send body")
-                .with_unsent()
-                .with_detail(format!("{length} bytes, the scope allows {most} (limit max_request_bytes)")));
-        }
-        let (upload, watch) = Upload::new(body, self.options.upload.clone(), most, self.client.clock());
-        Ok((http::Request::from_parts(parts, upload), watch))
-    }
-
-    fn bound(&mut self, source: Source, status: StatusCode, head_at: Instant) -> Body {
-        let client = self.client;
-        let source = match source {
-            Source::Wire(WireBody::Whole(bytes)) if bytes.len() as u64 <= self.max_body_bytes => {
-                return self.bound_whole(bytes);
-            }
-            source => source,
-        };
-        let receive = ReceiveTime::new();
-        self.receive = Some(receive.clone());
-        let terms = receive::Terms {
-            max_bytes: self.max_body_bytes,
-            idle: self.timeouts.idle_body,
-            min_rate: self.timeouts.min_rate,
-            deadline: self.deadline,
-            progress: self.options.download.clone(),
-        };
-        let report = client.tap().wants(Interest::CALL).then(|| {
-            Arc::new(EndReport {
-                tap: client.tap().clone(),
-                clock: Arc::clone(client.clock()),
-                call: self.id,
-                scope: client.scope.name().cloned(),
-                status,
-                started: self.started,
-                progress: Mutex::default(),
-            })
-        });
-        self.end = report.clone().map_or(End::Now(0), End::Later);
-        bounded(source, terms, client.clock(), head_at, receive, report)
-    }
-
-    /// A body that was there with its head needs no watching.
-    fn bound_whole(&mut self, bytes: Bytes) -> Body {
-        let received_bytes = bytes.len() as u64;
-        self.receive = None;
-        self.timing.receive = Some(Duration::ZERO);
-        if let Some(progress) = self.options.download.as_ref().filter(|_| received_bytes > 0) {
-            progress.report(received_bytes, Some(received_bytes));
-        }
-        self.end = End::Now(received_bytes);
-        bytes.into()
-    }
-}
-
-/// Puts the request into the form that its connection wants: target, `Host`, the proxy's credentials.
-fn address_for(parts: &mut http::request::Parts, meta: &Meta, http2: bool) {
-    if http2 {
-        // RFC 9113 §8.3.1: the authority goes into its own field.
-        parts.version = http::Version::HTTP_2;
-        parts.headers.remove(HOST);
-        return;
-    }
-    parts.headers.entry(HOST).or_insert_with(|| meta.host.clone());
-    match &meta.info.forward_proxy {
-        // RFC 9112 §3.2.2: a proxy wants the absolute form.
-        Some(proxy) => {
-            if let Some(authorization) = &proxy.authorization {
-                parts.headers.insert(PROXY_AUTHORIZATION, authorization.clone());
-            }
-        }
-        None => parts.uri = origin_form(&parts.uri),
-    }
 }
 
 /// Whether two URIs are equal; told at a glance where one is a clone of the other.
@@ -715,25 +448,5 @@ impl ChainEnd for CallEnd<'_, '_> {
 
     fn facts(&self) -> CallFacts<'_> {
         CallFacts { call: self.call.id, attempt: 0, scope: &self.call.client.scope }
-    }
-}
-
-struct AttemptEnd<'e, 'c> {
-    call: &'e mut Call<'c>,
-    fresh: bool,
-}
-
-impl ChainEnd for AttemptEnd<'_, '_> {
-    fn finish<'s>(
-        &'s mut self,
-        request: http::Request<Body>,
-    ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>>> + Send + 's>> {
-        let begun = self.call.client.clock().now();
-        self.call.outgoing = Some(request);
-        Box::pin(self.call.wire(self.fresh, begun))
-    }
-
-    fn facts(&self) -> CallFacts<'_> {
-        CallFacts { call: self.call.id, attempt: self.call.timing.attempt, scope: &self.call.client.scope }
     }
 }

@@ -1,0 +1,83 @@
+//! What observers are told of a call, and that they hear of its end exactly once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+use netcomm_core::{CallId, ErrorKind, Event, Interest, Observation};
+
+use super::Call;
+use crate::client::Client;
+use crate::receive::EndReport;
+
+/// Tells observers of the end of a call that came to no answer, also of one that is dropped.
+pub(super) struct Unfinished<'c> {
+    pub(super) client: &'c Client,
+    pub(super) call: CallId,
+    pub(super) started: Instant,
+    /// Whether there is an end to tell of.
+    pub(super) whole: bool,
+}
+
+impl Unfinished<'_> {
+    pub(super) fn disarm(mut self) {
+        self.whole = false;
+    }
+
+    pub(super) fn end(mut self, error: ErrorKind) {
+        self.tell(error);
+    }
+
+    fn tell(&mut self, error: ErrorKind) {
+        if std::mem::take(&mut self.whole) && self.client.tap().wants(Interest::CALL) {
+            let now = self.client.clock().now();
+            let took = now.saturating_duration_since(self.started);
+            let event = Event::CallEnded { status: None, error: Some(error), received_bytes: 0, took };
+            let observation = Observation::new(now, event).with_call(self.call, self.client.scope.name().cloned());
+            self.client.tap().emit(Interest::CALL, || observation);
+        }
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.tell(ErrorKind::Canceled);
+    }
+}
+
+/// Who tells the observers of the call's end.
+pub(super) enum End {
+    /// The call: the body was there with its head, or there is none of ours.
+    Now(u64),
+    /// The body, when it has been read or dropped.
+    Later(Arc<EndReport>),
+    /// A body that goes on after a break, or the call of which this one is a part.
+    Elsewhere,
+}
+
+impl Call<'_> {
+    pub(super) fn report_end(&self, status: StatusCode) {
+        match &self.end {
+            End::Elsewhere => {}
+            End::Later(report) => report.is_answer(),
+            End::Now(received_bytes) => self.emit(Interest::CALL, || Event::CallEnded {
+                status: Some(status),
+                error: None,
+                received_bytes: *received_bytes,
+                took: self.client.clock().now().saturating_duration_since(self.started),
+            }),
+        }
+    }
+
+    pub(super) fn emit(&self, interest: Interest, make: impl FnOnce() -> Event) {
+        if self.client.tap().wants(interest) {
+            self.emit_at(self.client.clock().now(), interest, make);
+        }
+    }
+
+    pub(super) fn emit_at(&self, at: Instant, interest: Interest, make: impl FnOnce() -> Event) {
+        self.client
+            .tap()
+            .emit(interest, || Observation::new(at, make()).with_call(self.id, self.client.scope.name().cloned()));
+    }
+}
