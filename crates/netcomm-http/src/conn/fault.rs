@@ -20,6 +20,9 @@ pub(super) fn exchange(error: hyper::Error, limits: &Limits) -> Error {
     } else {
         beneath(&error)
     };
+    if kind == ErrorKind::TooLarge {
+        return head::too_large(limits).with_source(error);
+    }
     let detail = match kind {
         ErrorKind::Protocol if error.is_parse() => "the head of the response is malformed",
         ErrorKind::Closed => "the connection ended before a response came",
@@ -42,6 +45,8 @@ fn beneath(error: &hyper::Error) -> ErrorKind {
         #[cfg(feature = "http2")]
         if let Some(cause) = cause.downcast_ref::<::h2::Error>() {
             return match cause.reason() {
+                // Our own word to a peer whose head, or number of frames, is beyond all bounds.
+                Some(::h2::Reason::ENHANCE_YOUR_CALM) if !cause.is_remote() => ErrorKind::TooLarge,
                 Some(::h2::Reason::ENHANCE_YOUR_CALM | ::h2::Reason::REFUSED_STREAM) => ErrorKind::Closed,
                 Some(_) if cause.is_remote() => ErrorKind::Closed,
                 Some(_) => ErrorKind::Protocol,

@@ -9,6 +9,7 @@ mod interim;
 mod upload;
 mod watched;
 
+#[cfg(feature = "http2")]
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -25,7 +26,9 @@ pub(crate) use self::h1::H1;
 pub(crate) use self::h2::H2;
 pub(crate) use self::upload::{Upload, Watch};
 use crate::alarm::Alarm;
-use crate::pool::{Lease, StreamLease};
+use crate::pool::Lease;
+#[cfg(feature = "http2")]
+use crate::pool::StreamLease;
 
 /// What is known about a connection for all its life.
 #[derive(Debug)]
@@ -110,6 +113,14 @@ impl Wire {
             Self::H1(lease) => lease.h1().meta(),
             #[cfg(feature = "http2")]
             Self::H2(stream) => stream.h2().meta(),
+        }
+    }
+
+    pub(crate) fn into_h1(self) -> Option<Lease> {
+        match self {
+            Self::H1(lease) => Some(lease),
+            #[cfg(feature = "http2")]
+            Self::H2(_) => None,
         }
     }
 

@@ -68,9 +68,6 @@ pub(crate) struct StreamLease {
     pool: Weak<Shared>,
 }
 
-#[cfg(not(feature = "http2"))]
-pub(crate) enum StreamLease {}
-
 #[cfg(feature = "http2")]
 impl StreamLease {
     pub(super) fn new(h2: Arc<H2>, key: Arc<Key>, pool: &Arc<Shared>) -> Self {
@@ -119,7 +116,7 @@ impl Shared {
             let Err(Ok(unwanted)) = waiter.send(Ok(Checkout { wire: Wire::H1(lease), reused, waited: true })) else {
                 return;
             };
-            let Wire::H1(mut lease) = unwanted.wire else { return };
+            let Some(mut lease) = unwanted.wire.into_h1() else { return };
             let Some(back) = lease.h1.take() else { return };
             h1 = back;
         }

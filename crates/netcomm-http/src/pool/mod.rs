@@ -14,9 +14,11 @@ use std::time::{Duration, Instant};
 use netcomm_core::{Clock, Env, Error, ErrorKind, Phase, PrivateAddresses, Result, Timeouts};
 use tokio::sync::oneshot;
 
-pub(crate) use self::lease::{Lease, StreamLease};
+pub(crate) use self::lease::Lease;
+#[cfg(feature = "http2")]
+pub(crate) use self::lease::StreamLease;
 pub use self::state::{OriginSnapshot, PoolSnapshot};
-use self::state::{State, Taken};
+use self::state::{Protocol, State, Taken};
 use crate::alarm::Alarm;
 use crate::conn::Wire;
 use crate::origin::Origin;
@@ -120,7 +122,12 @@ struct Queued {
 
 impl Pool {
     pub(crate) fn new(env: &Env, settings: Settings) -> Self {
-        let state = Mutex::new(State::new(settings.limits.clone()));
+        let presumed = match settings.http2 {
+            #[cfg(feature = "http2")]
+            Http2::Always => Protocol::Multiplexed,
+            _ => Protocol::Unknown,
+        };
+        let state = Mutex::new(State::new(settings.limits.clone(), presumed));
         Self { shared: Arc::new(Shared { state, settings, env: env.clone() }) }
     }
 

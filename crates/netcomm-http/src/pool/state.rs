@@ -14,6 +14,7 @@ use crate::conn::H2;
 use crate::origin::Origin;
 
 /// Requests that one connection about to be made is expected to serve where the origin is known to multiplex.
+#[cfg(feature = "http2")]
 const STREAMS_EXPECTED: usize = 100;
 /// A connection is let go this long before its peer said it would close it, for the request that is under way then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
@@ -54,6 +55,8 @@ pub struct OriginSnapshot {
 
 pub(super) struct State {
     limits: PoolLimits,
+    /// What origins are taken to speak before they have been heard.
+    presumed: Protocol,
     origins: HashMap<Arc<Key>, Slot>,
     open: usize,
     idle: usize,
@@ -77,7 +80,7 @@ struct Slot {
 }
 
 impl Slot {
-    fn new(key: Arc<Key>) -> Self {
+    fn new(key: Arc<Key>, protocol: Protocol) -> Self {
         Self {
             key,
             idle: VecDeque::new(),
@@ -86,7 +89,7 @@ impl Slot {
             open: 0,
             dialing: 0,
             waiters: VecDeque::new(),
-            protocol: Protocol::Unknown,
+            protocol,
         }
     }
 }
@@ -96,6 +99,7 @@ impl Slot {
 pub(super) enum Protocol {
     Unknown,
     Single,
+    #[cfg(feature = "http2")]
     Multiplexed,
 }
 
@@ -134,9 +138,10 @@ pub(super) type Sender = oneshot::Sender<Result<Checkout>>;
 
 #[expect(clippy::vec_box, reason = "connections move in and out of leases, and are boxed there")]
 impl State {
-    pub(super) fn new(limits: PoolLimits) -> Self {
+    pub(super) fn new(limits: PoolLimits, presumed: Protocol) -> Self {
         Self {
             limits,
+            presumed,
             origins: HashMap::new(),
             open: 0,
             idle: 0,
@@ -188,7 +193,8 @@ impl State {
             Some(slot) => Arc::clone(&slot.key),
             None => Arc::new(key.clone()),
         };
-        let slot = self.origins.entry(Arc::clone(&own_key)).or_insert_with(|| Slot::new(Arc::clone(&own_key)));
+        let slot =
+            self.origins.entry(Arc::clone(&own_key)).or_insert_with(|| Slot::new(Arc::clone(&own_key), self.presumed));
         slot.waiters.push_back(Waiter { ticket, sender });
         self.waiting += 1;
         let dial = self.order(&own_key, ticket);
@@ -207,6 +213,7 @@ impl State {
             // So does a crowd where a connection has not heard yet how many streams it may open.
             #[cfg(feature = "http2")]
             Protocol::Multiplexed if slot.shared.iter().any(|h2| !h2.is_settled() && !h2.is_closed()) => true,
+            #[cfg(feature = "http2")]
             Protocol::Multiplexed => slot.dialing * STREAMS_EXPECTED >= slot.waiters.len(),
         };
         if enough || slot.open >= self.limits.per_origin {

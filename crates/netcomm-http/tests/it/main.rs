@@ -2,6 +2,12 @@
 
 mod auth;
 mod calls;
+#[cfg(all(feature = "gzip", feature = "brotli", feature = "zstd", feature = "json"))]
+mod codings;
+#[cfg(feature = "cookies")]
+mod cookies;
+#[cfg(feature = "http2")]
+mod http2;
 mod intercepts;
 mod pool;
 mod redirects;
@@ -10,3 +16,6 @@ mod scopes;
 mod stage;
 mod taps;
 mod timeouts;
+mod timings;
+#[cfg(feature = "tower")]
+mod towers;
