@@ -36,7 +36,7 @@ struct Transfer {
 
 /// Measures each peer in processes of its own, in both directions.
 pub(super) fn measure(flags: &Flags, report: &Report, server: SocketAddr) -> Result<()> {
-    let (bytes, rounds) = if flags.is_quick { (64 * MIB, 1) } else { (1024 * MIB, 3) };
+    let (bytes, rounds) = if flags.is_quick { (64 * MIB, 1) } else { (1024 * MIB, 7) };
     for direction in [Direction::Download, Direction::Upload] {
         // What is sent only once is refused by the retries of reqwest-retry.
         let names: Vec<&str> = peers::names()

@@ -3,9 +3,9 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::{Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri};
 use netcomm_core::{Body, Env, Interest, Observation, Observe, Scope, Tap, Timeouts};
 use netcomm_dial::{Dialer, Proxies, SystemClock};
 use netcomm_http::{Client, CookieJar, Intercept, Next, RequestBuilder};
@@ -50,7 +50,7 @@ impl Peer for Idle {
     }
 }
 
-/// With decoding offered, cookies kept and sent, all timeouts, an interceptor in each slot, a scope,
+/// With decoding offered, a cookie kept and sent, all timeouts, an interceptor in each slot, a scope,
 /// an observer that wants everything, and progress in both directions.
 #[derive(Clone)]
 pub(super) struct Full {
@@ -76,7 +76,13 @@ impl Peer for Full {
             .methods(["GET", "POST"])?
             .max_requests(u64::MAX)
             .build();
-        Ok(Self { client: client.scoped(scope) })
+        let client = client.scoped(scope);
+        if let Some(jar) = client.cookies() {
+            let cookie = HeaderValue::from_static("session=0123456789abcdef; Path=/");
+            let uri = Uri::from_static("http://127.0.0.1/");
+            jar.store(&uri, [&cookie], SystemTime::now(), |_| {});
+        }
+        Ok(Self { client })
     }
 
     fn address(text: &str) -> Result<Uri> {
