@@ -173,8 +173,8 @@ impl FromStr for Pattern {
         let port = match port {
             "" => PortPattern::Default,
             ":*" => PortPattern::Any,
-            port => match port[1..].parse::<u16>() {
-                Ok(number) if port.starts_with(':') && number > 0 => PortPattern::Exact(number),
+            port => match port.strip_prefix(':').map(str::parse::<u16>) {
+                Some(Ok(number)) if number > 0 => PortPattern::Exact(number),
                 _ => return refuse("not a port"),
             },
         };
@@ -313,6 +313,7 @@ mod tests {
             "a.example/../b",
             "[::1",
             "none:",
+            "[::1]\u{454}",
         ] {
             assert!(text.parse::<Pattern>().is_err(), "{text}");
         }
