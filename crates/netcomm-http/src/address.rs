@@ -98,7 +98,18 @@ impl Address {
     fn from_uri(uri: Uri, base: Option<&Url>) -> Result<Self> {
         match canonical_origin(&uri) {
             Some(origin) => Ok(Self { uri, origin, user: None }),
-            None => Self::parse(&uri.to_string(), base),
+            None => {
+                let text = uri.to_string();
+                // As text, what `http` takes for a scheme may be the beginning of a relative path.
+                match uri.scheme_str() {
+                    Some(scheme) if !["http", "https"].iter().any(|own| scheme.eq_ignore_ascii_case(own)) => {
+                        Err(Error::new(ErrorKind::Invalid, "parse url")
+                            .with_detail("the scheme is neither http nor https")
+                            .with_url(&printable(&text)))
+                    }
+                    _ => Self::parse(&text, base),
+                }
+            }
         }
     }
 
@@ -236,6 +247,15 @@ mod tests {
         ] {
             let uri: Uri = uri.parse().expect("uri");
             assert_eq!(Address::from_uri(uri, None).expect("address").uri.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_uri_of_another_scheme_is_no_relative_path() {
+        let base = Url::parse("https://a.example/api/").expect("base");
+        for text in ["0tt://bb", "ftp://a.example/", "ws://a.example/"] {
+            let error = Address::from_uri(text.parse().expect(text), Some(&base)).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Invalid);
         }
     }
 
