@@ -13,9 +13,8 @@ pub(super) fn exchange(error: hyper::Error, limits: &Limits) -> Error {
     }
     let kind = if error.is_parse() {
         ErrorKind::Protocol
-    } else if error.is_user() {
-        ErrorKind::User
-    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+    } else if error.is_incomplete_message() || error.is_canceled() || error.is_closed() || error.is_user() {
+        // What the engine calls the user's error is the end of its own task here: a body that failed was asked before.
         ErrorKind::Closed
     } else {
         beneath(&error)
