@@ -9,7 +9,7 @@ use super::tree::Tree;
 const THIS_FILE: &str = "xtask/src/tidy/words.rs";
 
 /// Folders of one machine; only where a path starts, so that a URL's path may hold them.
-const PATHS: &[&str] = &["/work/", "/root/", "/home/", "/Users/"];
+const PATHS: &[&str] = &["/root/", "/home/", "/Users/"];
 
 /// Where packages come from is each machine's own setting.
 const HOSTS: &[&str] = &[
@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn what_is_banned_and_what_only_looks_like_it() {
         for line in [
-            "let dir = \"/work/main\";",
+            "let dir = \"/home/ann/main\";",
             "/root/.cargo",
             "path=/home/me/x",
             "see file:///home/me",
@@ -84,8 +84,8 @@ mod tests {
         }
         for line in [
             "https://example.com/home/index.html",
-            "../work/x",
-            "{base}/work/x",
+            "../home/x",
+            "{base}/home/x",
             "framework/root",
             "TODOS and METHODO",
             "crates of ours",
