@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use netcomm_core::{Body, CallId, Error, ErrorKind, Limits, Redacted, Result, Secret, Timeouts, redact_url};
 use serde::Serialize;
 
@@ -12,6 +12,7 @@ use crate::address::{Address, IntoAddress};
 use crate::auth::Credentials;
 use crate::call;
 use crate::client::Client;
+use crate::conn::OnInterim;
 use crate::progress::{OnProgress, Progress};
 use crate::redirect::Redirects;
 use crate::response::Response;
@@ -25,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) decode: Option<bool>,
     pub(crate) resume: Option<u32>,
     pub(crate) continues: Option<Continued>,
+    pub(crate) interim: Option<OnInterim>,
     pub(crate) upload: Option<OnProgress>,
     pub(crate) download: Option<OnProgress>,
 }
@@ -301,6 +303,18 @@ impl RequestBuilder {
     pub fn resume(self, times: u32) -> Self {
         self.with(|request| {
             request.options.resume = Some(times);
+            Ok(())
+        })
+    }
+
+    /// Called with each interim response (RFC 9110 §15.2), such as 103 with links to load ahead (RFC 8297): its status and
+    /// its fields. Not with 101, which ends the exchange. Redirects and repetitions are told too: each has its own.
+    ///
+    /// It is HTTP/1.1 that is told: the wire engine keeps interim responses of HTTP/2 to itself. How many may come is a
+    /// [limit](Limits::interim).
+    pub fn on_interim(self, told: impl Fn(StatusCode, &HeaderMap) + Send + Sync + 'static) -> Self {
+        self.with(|request| {
+            request.options.interim = Some(OnInterim(Arc::new(told)));
             Ok(())
         })
     }

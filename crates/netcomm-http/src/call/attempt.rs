@@ -106,7 +106,13 @@ impl Call<'_> {
         }
         let (request, watch) = self.upload(&meta, wire.is_http2())?;
         self.meta = Some(meta);
-        let bounds = Bounds { timeouts: self.timeouts, limits: self.limits, watch, started: ready };
+        let bounds = Bounds {
+            timeouts: self.timeouts,
+            limits: self.limits,
+            watch,
+            on_interim: self.options.interim.as_ref(),
+            started: ready,
+        };
         let outcome = conn::send(wire, request, &bounds).await;
         let now = client.clock().now();
         if let Some(watch) = &bounds.watch {

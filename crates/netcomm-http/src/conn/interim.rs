@@ -1,12 +1,36 @@
-//! Counting the interim responses (RFC 9110 §15.2) that a peer sends ahead of a final one.
+//! The interim responses (RFC 9110 §15.2) that a peer sends ahead of a final one: counted, and told to who asks.
 //!
-//! The wire engine passes over them without end and without a word. So the bytes are looked at before it sees them,
-//! from the end of a request to the first status line that is final: of an ordinary response that is its first line.
+//! The wire engine passes over them without end. So the bytes are looked at before it sees them, from the end of a
+//! request to the first status line that is final: of an ordinary response that is its first line.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use http::{HeaderMap, Request, StatusCode};
+
+use super::Upload;
 use super::watched::Look;
+
+type Told = dyn Fn(StatusCode, &HeaderMap) + Send + Sync;
+
+/// Called with each interim response, on the task that waits for the final one: must be quick.
+#[derive(Clone)]
+pub(crate) struct OnInterim(pub(crate) Arc<Told>);
+
+impl OnInterim {
+    /// Listens while that request is under way; the engine tells it of HTTP/1.1 alone.
+    pub(super) fn listen(&self, request: &mut Request<Upload>) {
+        let told = Arc::clone(&self.0);
+        hyper::ext::on_informational(request, move |interim| told(interim.status(), interim.headers()));
+    }
+}
+
+impl fmt::Debug for OnInterim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnInterim")
+    }
+}
 
 /// `HTTP/1.1 1`: what an interim response begins with, up to the first digit of its status.
 const STATUS_AT: usize = 9;

@@ -24,6 +24,7 @@ use netcomm_core::{Clock, ConnectInfo, Error, Io, Limits, Result, Timeouts};
 pub(crate) use self::h1::H1;
 #[cfg(feature = "http2")]
 pub(crate) use self::h2::H2;
+pub(crate) use self::interim::OnInterim;
 pub(crate) use self::upload::{Upload, Watch};
 use crate::alarm::Alarm;
 use crate::pool::Lease;
@@ -78,6 +79,7 @@ pub(crate) struct Bounds<'a> {
     pub(crate) timeouts: &'a Timeouts,
     pub(crate) limits: &'a Limits,
     pub(crate) watch: Option<Watch>,
+    pub(crate) on_interim: Option<&'a OnInterim>,
     pub(crate) started: Instant,
 }
 
@@ -132,9 +134,12 @@ impl Wire {
 /// Sends a request and waits for the head of its response.
 pub(crate) async fn send(
     wire: Wire,
-    request: Request<Upload>,
+    mut request: Request<Upload>,
     bounds: &Bounds<'_>,
 ) -> Result<Response<WireBody>, Failed> {
+    if let Some(on_interim) = bounds.on_interim {
+        on_interim.listen(&mut request);
+    }
     match wire {
         Wire::H1(lease) => h1::send(lease, request, bounds).await,
         #[cfg(feature = "http2")]

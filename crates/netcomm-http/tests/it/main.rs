@@ -9,6 +9,7 @@ mod cookies;
 #[cfg(feature = "http2")]
 mod http2;
 mod intercepts;
+mod interims;
 mod pool;
 mod redirects;
 mod resumes;
