@@ -1,27 +1,28 @@
 //! `cargo xtask conformance`: suites that hold us to a protocol's own test material.
 
+mod cache;
+
 use crate::error::{Result, fail};
 use crate::outcome::Outcome;
 
 /// A suite. What it cannot run it names in [`Outcome::Skipped`].
-#[allow(dead_code, reason = "built where SUITES has rows")]
 pub(crate) struct Suite {
     name: &'static str,
-    /// Whether CI runs it too: it must then be quick and need no network.
+    /// Whether CI runs it too: it must then be quick, and need nothing but what `setup` may bring.
     in_ci: bool,
-    run: fn() -> Result<Outcome>,
+    run: fn(&[String]) -> Result<Outcome>,
 }
 
 /// All suites; a new one is a row here and a room beside this one.
-static SUITES: &[Suite] = &[];
+static SUITES: &[Suite] = &[Suite { name: "cache", in_ci: true, run: cache::cache }];
 
-/// Runs one suite, or all of them.
+/// Runs one suite, with what else is asked of it, or all of them.
 pub(crate) fn conformance(args: &[String]) -> Result<Outcome> {
-    let Some(wanted) = args.first() else {
+    let Some((wanted, rest)) = args.split_first() else {
         return run_all(SUITES);
     };
     match SUITES.iter().find(|suite| suite.name == wanted) {
-        Some(suite) => (suite.run)(),
+        Some(suite) => (suite.run)(rest),
         None => fail(unknown(SUITES, wanted)),
     }
 }
@@ -39,7 +40,7 @@ fn run_all(suites: impl IntoIterator<Item = &'static Suite>) -> Result<Outcome> 
     let (mut count, mut failed, mut skipped) = (0, Vec::new(), Vec::new());
     for suite in suites {
         count += 1;
-        let outcome = (suite.run)().unwrap_or_else(|error| Outcome::Failed(error.to_string()));
+        let outcome = (suite.run)(&[]).unwrap_or_else(|error| Outcome::Failed(error.to_string()));
         println!("{}: {outcome}", suite.name);
         match outcome {
             Outcome::Passed => {}
@@ -70,11 +71,11 @@ mod tests {
     use super::*;
 
     static TWO: &[Suite] = &[
-        Suite { name: "good", in_ci: true, run: || Ok(Outcome::Passed) },
-        Suite { name: "bad", in_ci: false, run: || Ok(Outcome::Failed("one case".to_owned())) },
+        Suite { name: "good", in_ci: true, run: |_| Ok(Outcome::Passed) },
+        Suite { name: "bad", in_ci: false, run: |_| Ok(Outcome::Failed("one case".to_owned())) },
     ];
     static ABSENT: &[Suite] =
-        &[Suite { name: "absent", in_ci: true, run: || Ok(Outcome::Skipped("no data".to_owned())) }];
+        &[Suite { name: "absent", in_ci: true, run: |_| Ok(Outcome::Skipped("no data".to_owned())) }];
 
     #[test]
     fn the_suites_outcomes_become_one() {

@@ -37,7 +37,7 @@ usage: cargo xtask <command>
   features                the published crates under combinations of their features
   deny                    licences, duplicate versions and sources of the dependencies
   tidy                    the house rules that no compiler checks
-  conformance [suite]     conformance suites: one, or all of them
+  conformance [suite] [args..]  conformance suites: one, or all of them
   setup                   install the programs that the tests run against
   tools                   install the cargo tools that the steps above use
   bench [name] [args..]   side-by-side benchmarks

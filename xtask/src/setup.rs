@@ -1,7 +1,7 @@
 //! `cargo xtask setup`: the real programs that tests and benchmarks run against.
 
 mod apt;
-mod npm;
+pub(crate) mod npm;
 mod pip;
 
 use apt::Apt;

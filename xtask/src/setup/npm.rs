@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::{place, run};
 
 /// Installs the package in this version, unless it is there.
-pub(super) fn ensure(package: &str, version: &str) -> Result<()> {
+pub(crate) fn ensure(package: &str, version: &str) -> Result<()> {
     let peers = place::peers()?;
     let manifest = peers.join("node_modules").join(package).join("package.json");
     if fs::read_to_string(manifest).is_ok_and(|text| says_version(&text, version)) {
