@@ -361,6 +361,15 @@ impl ClientBuilder {
         })
     }
 
+    /// Forgets the default header fields set so far, `User-Agent` included: for gateways, which pass on what others say.
+    ///
+    /// What a request needs by the protocol is added all the same (`Host`, `Content-Length`); so is `Accept-Encoding`,
+    /// unless [`decode`](Self::decode) is off.
+    pub fn no_default_headers(mut self) -> Self {
+        self.headers.clear();
+        self
+    }
+
     /// Names a header field that is a secret though its name does not tell: it is shown nowhere and dropped on
     /// redirects to another origin. The names of [`is_secret_header`](netcomm_core::is_secret_header) are known.
     pub fn secret_header(self, name: &str) -> Self {

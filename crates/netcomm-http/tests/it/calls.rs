@@ -104,6 +104,15 @@ async fn the_client_names_itself_unless_it_is_given_another_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gateway_adds_nothing_but_what_the_protocol_wants() {
+    let stage = friendly();
+    let client = stage.builder().default_header("x-own", "1").no_default_headers().decode(false).build().unwrap();
+    client.get("http://a.example/").send().await.unwrap();
+    let names: Vec<_> = stage.server.requests().remove(0).headers.into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["host"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn user_information_becomes_basic_credentials_and_leaves_the_url() {
     let stage = friendly();
     let response = stage.client().get("http://test:123%C2%A3@a.example/x").send().await.unwrap();
