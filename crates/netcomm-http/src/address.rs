@@ -23,36 +23,39 @@ mod sealed {
 
     #[expect(unnameable_types, reason = "the trait is sealed by being out of reach")]
     pub trait IntoAddress {
-        fn into_address(self, base: Option<&Url>) -> netcomm_core::Result<Address>;
+        /// `exact`: whether path and query of a `Uri` stay as they are.
+        fn into_address(self, base: Option<&Url>, exact: bool) -> netcomm_core::Result<Address>;
     }
 
     impl IntoAddress for &str {
-        fn into_address(self, base: Option<&Url>) -> netcomm_core::Result<Address> {
+        fn into_address(self, base: Option<&Url>, _: bool) -> netcomm_core::Result<Address> {
             Address::parse(self, base)
         }
     }
 
     impl IntoAddress for String {
-        fn into_address(self, base: Option<&Url>) -> netcomm_core::Result<Address> {
+        fn into_address(self, base: Option<&Url>, _: bool) -> netcomm_core::Result<Address> {
             Address::parse(&self, base)
         }
     }
 
     impl IntoAddress for &String {
-        fn into_address(self, base: Option<&Url>) -> netcomm_core::Result<Address> {
+        fn into_address(self, base: Option<&Url>, _: bool) -> netcomm_core::Result<Address> {
             Address::parse(self, base)
         }
     }
 
     impl IntoAddress for Uri {
-        fn into_address(self, base: Option<&Url>) -> netcomm_core::Result<Address> {
-            Address::from_uri(self, base)
+        fn into_address(self, base: Option<&Url>, exact: bool) -> netcomm_core::Result<Address> {
+            let uri = self;
+            if exact { Address::from_exact(uri, base) } else { Address::from_uri(uri, base) }
         }
     }
 
     impl IntoAddress for &Uri {
-        fn into_address(self, base: Option<&Url>) -> netcomm_core::Result<Address> {
-            Address::from_uri(self.clone(), base)
+        fn into_address(self, base: Option<&Url>, exact: bool) -> netcomm_core::Result<Address> {
+            let uri = self.clone();
+            if exact { Address::from_exact(uri, base) } else { Address::from_uri(uri, base) }
         }
     }
 }
@@ -111,6 +114,21 @@ impl Address {
                 }
             }
         }
+    }
+
+    /// Takes a URI whose path and query stay as they are, byte for byte; scheme and authority become canonical.
+    fn from_exact(uri: Uri, base: Option<&Url>) -> Result<Self> {
+        let mut parts = uri.clone().into_parts();
+        let (Some(scheme), Some(authority)) = (&parts.scheme, &parts.authority) else {
+            return Self::from_uri(uri, base);
+        };
+        let mut address = Self::parse(&format!("{scheme}://{authority}/"), None)?;
+        let canonical = address.uri.into_parts();
+        (parts.scheme, parts.authority) = (canonical.scheme, canonical.authority);
+        address.uri = Uri::from_parts(parts).map_err(|error| {
+            Error::new(ErrorKind::Invalid, "parse url").with_url(&uri.to_string()).with_source(error)
+        })?;
+        Ok(address)
     }
 
     /// The URI without its query, for errors and observations; user information is not part of it.
@@ -248,6 +266,22 @@ mod tests {
             let uri: Uri = uri.parse().expect("uri");
             assert_eq!(Address::from_uri(uri, None).expect("address").uri.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn an_exact_path_stays_as_it_is() {
+        for (uri, expected) in [
+            ("http://EXAMPLE.com:80/a/../b/%2e/\\c?{x}|'^", "http://example.com/a/../b/%2e/\\c?{x}|'^"),
+            ("https://example.com:8443//", "https://example.com:8443//"),
+            ("http://example.com", "http://example.com/"),
+        ] {
+            let address = Address::from_exact(uri.parse().expect(uri), None).expect(uri);
+            assert_eq!(address.uri.to_string(), expected);
+            assert_eq!(Some(address.origin.authority()), address.uri.authority().map(http::uri::Authority::as_str));
+        }
+        let address = Address::from_exact("http://u:p@a.example/../x".parse().expect("uri"), None).expect("address");
+        assert_eq!((address.uri.to_string().as_str(), address.user.is_some()), ("http://a.example/../x", true));
+        assert!(Address::from_exact("ftp://a.example/x".parse().expect("uri"), None).is_err());
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(crate) struct Inner {
     pub(crate) wire: Wire,
     pub(crate) base: Option<Url>,
     pub(crate) unix: Option<Arc<Path>>,
+    pub(crate) exact_paths: bool,
     pub(crate) redirects: Redirects,
     pub(crate) decode: bool,
     pub(crate) resume: u32,
@@ -209,7 +210,13 @@ impl Client {
     }
 
     pub(crate) fn resolve(&self, address: impl IntoAddress) -> Result<Address> {
-        address.into_address(self.inner.base.as_ref())
+        let inner = &self.inner;
+        // Rules name paths: where there are some, no path may mean another place to the server than to them.
+        let exact = inner.exact_paths
+            && self.scope.is_unlimited()
+            && inner.policy.scope.is_unlimited()
+            && self.session.keyring.is_empty();
+        address.into_address(inner.base.as_ref(), exact)
     }
 }
 
@@ -276,6 +283,7 @@ pub struct ClientBuilder {
     transport: Option<AnyTransport>,
     base: Option<Url>,
     unix: Option<Arc<Path>>,
+    exact_paths: bool,
     redirects: Redirects,
     decode: bool,
     resume: u32,
@@ -302,6 +310,7 @@ impl ClientBuilder {
             transport: None,
             base: None,
             unix: None,
+            exact_paths: false,
             redirects: Redirects::default(),
             decode: true,
             resume: 0,
@@ -453,6 +462,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether path and query of an address that is given as an [`http::Uri`] are sent byte for byte: for gateways, which
+    /// must not change what they pass on (RFC 9110 §7.7). Default `false`: they become canonical as in any browser, dot
+    /// segments resolved. Addresses given as text always do; so do all where a scope or credentials have rules for paths.
+    pub fn exact_paths(mut self, exact: bool) -> Self {
+        self.exact_paths = exact;
+        self
+    }
+
     /// Sends every request over this transport in place of own connections: a recording, a tower service.
     pub fn transport(mut self, transport: impl HttpTransport) -> Self {
         self.transport = Some(AnyTransport::new(transport));
@@ -511,6 +528,7 @@ impl ClientBuilder {
                 wire,
                 base: self.base,
                 unix: self.unix,
+                exact_paths: self.exact_paths,
                 redirects: self.redirects,
                 decode: self.decode,
                 resume: self.resume,

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use netcomm_core::{Body, Endpoint, ErrorKind, HttpTransport, Limits};
+use netcomm_core::{Body, Endpoint, ErrorKind, HttpTransport, Limits, Scope};
+use netcomm_http::Credentials;
 use netcomm_http::testing::{Reply, ScriptedServer};
 
 use crate::stage::{CANARY, friendly, shown, stage};
@@ -101,6 +102,26 @@ async fn the_client_names_itself_unless_it_is_given_another_name() {
     client.get("http://a.example/").send().await.unwrap();
     let agents: Vec<_> = stage.server.requests().iter().map(|seen| seen.header_all("user-agent").join("|")).collect();
     assert_eq!(agents, [concat!("netcomm-http/", env!("CARGO_PKG_VERSION")), "mine/1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn exact_paths_are_sent_as_they_are_unless_there_are_rules_for_paths() {
+    let stage = friendly();
+    let uri: Uri = "http://a.example/v1/../%2e/{x}\\?q='|".parse().unwrap();
+    let exact = stage.builder().exact_paths(true).build().unwrap();
+    let scope = Scope::builder("plugin").allow("http://a.example/").unwrap().build();
+    let with_credentials = exact.with_credentials("http://a.example/v1/", Credentials::bearer(&"t".into()).unwrap());
+    for (client, target) in [
+        (&exact, "/v1/../%2e/{x}\\?q='|"),
+        (&stage.client(), "/%7Bx%7D/?q=%27|"),
+        (&exact.scoped(scope), "/%7Bx%7D/?q=%27|"),
+        (&with_credentials.unwrap(), "/%7Bx%7D/?q=%27|"),
+    ] {
+        client.get(&uri).send().await.unwrap();
+        assert_eq!(stage.server.take_requests().remove(0).target, target);
+    }
+    exact.get("http://a.example/v1/../x").send().await.unwrap();
+    assert_eq!(stage.server.take_requests().remove(0).target, "/x");
 }
 
 #[tokio::test(start_paused = true)]
@@ -552,7 +573,7 @@ async fn one_line_is_enough_for_one_call() {
 fn public_types_can_go_to_other_threads() {
     fn check<T: Send + Sync>() {}
     check::<netcomm_http::Client>();
-    check::<netcomm_http::Credentials>();
+    check::<Credentials>();
     fn check_send<T: Send>() {}
     check_send::<netcomm_http::Response>();
     check_send::<netcomm_http::Request>();
