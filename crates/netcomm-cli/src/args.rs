@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::exit;
 use crate::secret::SecretSource;
 
-/// HTTP calls from the shell, and a tour of what the client survives
+/// HTTP calls from the shell, a proxy for other programs, and a tour of what the client survives
 #[derive(Parser)]
 #[command(name = "netcomm", version)]
 pub(crate) struct Cli {
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Delete(Box<Fetch>),
     /// Sends a request of any method
     Request(Box<AnyMethod>),
+    /// Lets other programs use the client, by a change of address
+    Proxy(Box<Proxy>),
     /// Lets an embedded origin misbehave, and shows how the client comes through
     Tour(Tour),
 }
@@ -52,6 +55,82 @@ pub(crate) struct Tour {
     /// Writes one JSON object to stdout in place of the story
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Lets other programs use the client, by a change of address
+///
+/// With --to it is a reverse proxy: all requests go to that origin, whatever host they name. Without it is a forward
+/// proxy, as HTTP_PROXY wants one: requests come with the whole URL as target, http or https; CONNECT is not served.
+/// Bodies stream through in both directions. Ctrl-C or SIGTERM ends it once what is under way is done.
+#[derive(Args)]
+pub(crate) struct Proxy {
+    /// Where to listen; port 0 takes a free one. The first line on stdout is the URL that came of it
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// Allows an address that is not loopback: whoever reaches it can use the proxy
+    #[arg(long)]
+    pub(crate) expose: bool,
+    /// The origin to which all requests go [default: the one that each request names]
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) to: Option<String>,
+    /// Keeps answers: in memory, or in a folder
+    #[arg(long, value_name = "memory|DIR")]
+    pub(crate) cache: Option<CachePlace>,
+    /// With --cache: one cache for all users, so that what is private to one of them is not kept
+    #[arg(long, requires = "cache")]
+    pub(crate) shared: bool,
+    /// Tells the origin who asks, in a Forwarded field (RFC 7239)
+    #[arg(long)]
+    pub(crate) forwarded: bool,
+    /// What Via and Proxy-Status call this proxy [default: netcomm- and a random number]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Writes the first line as a JSON object with `address` and `url`
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tells of each request on stderr: method, URL without query, status, bytes, time
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) bounds: ProxyBounds,
+    #[command(flatten)]
+    pub(crate) way: Way,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Bounds")]
+pub(crate) struct ProxyBounds {
+    /// For a connection to an origin: name, TCP, proxy and TLS together [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// From the last byte of a request to the head of its answer [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) header_timeout: Option<Duration>,
+    /// The longest silence inside of an answer
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60")]
+    pub(crate) idle_timeout: Duration,
+    /// What is under way may take so long to its end, once the proxy was told to end
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "10")]
+    pub(crate) grace: Duration,
+    /// Clients at one time; more wait
+    #[arg(long, value_name = "N", value_parser = connection_count, default_value = "1024")]
+    pub(crate) max_connections: usize,
+    /// Refuses loopback, private and reserved addresses of origins, also behind names
+    #[arg(long)]
+    pub(crate) deny_private: bool,
+}
+
+/// Where a cache keeps what it keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CachePlace {
+    Memory,
+    Folder(PathBuf),
+}
+
+impl From<&str> for CachePlace {
+    fn from(text: &str) -> Self {
+        if text == "memory" { Self::Memory } else { Self::Folder(text.into()) }
+    }
 }
 
 #[derive(Args)]
@@ -190,6 +269,9 @@ pub(crate) struct Way {
     pub(crate) http2: bool,
 }
 
+/// More than a machine has ports.
+const MAX_CONNECTIONS: usize = 1 << 20;
+
 impl Cli {
     /// Reads the command line; ends the process with usage or help where that is the answer.
     pub(crate) fn read() -> Self {
@@ -204,6 +286,13 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("must be more than 0".to_owned()),
+    }
+}
+
+fn connection_count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if (1..=MAX_CONNECTIONS).contains(&number) => Ok(number),
+        _ => Err(format!("must be a number from 1 to {MAX_CONNECTIONS}")),
     }
 }
 
@@ -234,6 +323,8 @@ mod tests {
         for wrong in ["0", "-1", "nan", "inf", "x", "1e300"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(connection_count("7"), Ok(7));
+        assert!(["0", "-1", "x", "9999999"].iter().all(|wrong| connection_count(wrong).is_err()));
         assert_eq!(byte_count("10"), Ok(10));
         assert_eq!(byte_count("2K"), Ok(2048));
         assert_eq!(byte_count("1g"), Ok(1 << 30));

@@ -19,29 +19,44 @@ use crate::watch::Watch;
 /// Kind `Invalid` for options that mean nothing, `Io` for files that cannot be read.
 pub(crate) async fn build(args: &Fetch) -> Result<Client> {
     let tap = if args.show.verbose { Tap::new(Watch::new()) } else { Tap::off() };
-    let mut dialer = Dialer::builder().tls(tls(&args.way).await?).tap(tap.clone());
-    if args.way.no_proxy {
-        dialer = dialer.proxies(Proxies::none());
-    }
-    if let Some(proxy) = &args.way.proxy {
-        dialer = dialer.proxies(Proxies::all(proxy)?);
-    }
-    let env = Env::new(dialer.build(), SystemClock).with_policy(policy(&args.bounds)).with_tap(tap);
+    let env =
+        Env::new(dialer(&args.way, tap.clone()).await?, SystemClock).with_policy(policy(&args.bounds)).with_tap(tap);
     let mut builder = Client::builder(&env)
         .default_header("user-agent", concat!("netcomm/", env!("CARGO_PKG_VERSION")))
         .redirects(if args.bounds.no_redirects { Redirects::Manual } else { Redirects::Follow })
         // A download can be continued only as the bytes that came over the wire.
         .decode(!args.bounds.no_decode && !args.show.resume)
         .resume(args.show.resume_times)
-        .http2(match (args.way.http1, args.way.http2) {
-            (true, _) => Http2::Never,
-            (_, true) => Http2::Always,
-            _ => Http2::Negotiate,
-        });
+        .http2(http2(&args.way));
     if let Some(path) = &args.way.unix_socket {
         builder = builder.unix_socket(path);
     }
     builder.build()
+}
+
+/// The dialer for that way.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) async fn dialer(way: &Way, tap: Tap) -> Result<Dialer> {
+    let mut dialer = Dialer::builder().tls(tls(way).await?).tap(tap);
+    if way.no_proxy {
+        dialer = dialer.proxies(Proxies::none());
+    }
+    if let Some(proxy) = &way.proxy {
+        dialer = dialer.proxies(Proxies::all(proxy)?);
+    }
+    Ok(dialer.build())
+}
+
+/// The version of HTTP for that way.
+pub(crate) fn http2(way: &Way) -> Http2 {
+    match (way.http1, way.http2) {
+        (true, _) => Http2::Never,
+        (_, true) => Http2::Always,
+        _ => Http2::Negotiate,
+    }
 }
 
 fn policy(bounds: &Bounds) -> Policy {

@@ -1,4 +1,4 @@
-//! The command `netcomm`: HTTP calls from the shell, and a tour of what the client survives.
+//! The command `netcomm`: HTTP calls from the shell, a proxy for other programs, and a tour of what the client survives.
 
 mod args;
 mod client;
@@ -8,6 +8,7 @@ mod json;
 mod output;
 mod partial;
 mod progress;
+mod proxy;
 mod request;
 mod secret;
 mod tour;
@@ -31,10 +32,12 @@ fn main() -> ExitCode {
             return exit::code(&error);
         }
     };
+    // The proxy lets its clients come to an end first.
+    let ends_itself = matches!(cli.command, Command::Proxy(_));
     let code = runtime.block_on(async {
         tokio::select! {
             code = dispatch(cli.command) => code,
-            Ok(()) = tokio::signal::ctrl_c() => ExitCode::from(exit::INTERRUPTED),
+            Ok(()) = tokio::signal::ctrl_c(), if !ends_itself => ExitCode::from(exit::INTERRUPTED),
         }
     });
     // A thread that still waits for stdin must not hold the process.
@@ -58,6 +61,7 @@ async fn dispatch(command: Command) -> ExitCode {
                 return exit::code(&error);
             }
         },
+        Command::Proxy(proxy) => return proxy::run(&proxy).await,
         Command::Tour(tour) => return tour::run(&tour).await,
     };
     fetch::run(method, &fetch).await

@@ -11,7 +11,10 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("rustls_platform_verifier", "netcomm-dial", "tls"),
     ("hickory_resolver", "netcomm-dial", "hickory"),
     ("hyper", "netcomm-http", "conn"),
+    // The server engine of the command's proxy.
+    ("hyper", "netcomm-cli", "proxy/serve"),
     ("hyper_util", "netcomm-http", "conn"),
+    ("hyper_util", "netcomm-cli", "proxy/serve"),
     // Its adapters serve the one, its reader of proxy variables the other.
     ("hyper_util", "netcomm-dial", "proxy"),
     ("h2", "netcomm-http", "conn"),

@@ -13,7 +13,7 @@ use tokio::process::Command;
 /// What no text that is shown to anybody may hold.
 pub(crate) const CANARY: &str = "hunter2";
 /// No command of these tests takes so long unless something hangs.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// How a command ended.
 #[derive(Debug)]
