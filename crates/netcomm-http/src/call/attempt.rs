@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
 use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result};
 
 use super::report::End;
@@ -212,6 +212,8 @@ fn address_for(parts: &mut http::request::Parts, meta: &Meta, http2: bool) {
         // RFC 9113 §8.3.1: the authority goes into its own field.
         parts.version = http::Version::HTTP_2;
         parts.headers.remove(HOST);
+        // RFC 9113 §8.2.2: it has no say here, and the engine would take out what it names: `TE: trailers`.
+        parts.headers.remove(CONNECTION);
         return;
     }
     parts.headers.entry(HOST).or_insert_with(|| meta.host.clone());

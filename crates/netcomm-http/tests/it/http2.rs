@@ -253,6 +253,22 @@ async fn ten_calls_at_once_share_one_connection() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_wish_for_trailers_is_sent_whatever_the_version() {
+    let (dialer, client) = world();
+    dialer.serve_next(async |io| {
+        let mut connection = h2::server::handshake(io).await.expect("handshake");
+        let (request, mut respond) = next(&mut connection).await;
+        let names = ["te", "connection"].map(|name| request.headers().get(name).cloned());
+        answer(&mut respond, format!("{names:?}"));
+        go_on(connection).await;
+    });
+    // As HTTP/1.1 wants it (RFC 9110 §10.1.4).
+    let call = client.get("http://a.example/").header("te", "trailers").header("connection", "te").send();
+    let text = soon(Box::pin(async { call.await?.text().await })).await.expect("answer");
+    assert_eq!(text, "[Some(\"trailers\"), None]");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_post_whose_stream_was_refused_is_sent_again() {
     let (dialer, client) = world();
     dialer.serve_next(async |io| {
