@@ -34,6 +34,10 @@ pub(crate) enum Command {
     /// Sends a request of any method
     Request(Box<AnyMethod>),
     /// Lets other programs use the client, by a change of address
+    ///
+    /// With --to it is a reverse proxy: all requests go to that origin, whatever host they name. Without it is a forward
+    /// proxy, as HTTP_PROXY wants one: requests come with the whole URL as target, http or https; CONNECT is not served.
+    /// Bodies stream through in both directions. Ctrl-C or SIGTERM ends it once what is under way is done.
     Proxy(Box<Proxy>),
     /// Lets an embedded origin misbehave, and shows how the client comes through
     Tour(Tour),
@@ -57,11 +61,6 @@ pub(crate) struct Tour {
     pub(crate) json: bool,
 }
 
-/// Lets other programs use the client, by a change of address
-///
-/// With --to it is a reverse proxy: all requests go to that origin, whatever host they name. Without it is a forward
-/// proxy, as HTTP_PROXY wants one: requests come with the whole URL as target, http or https; CONNECT is not served.
-/// Bodies stream through in both directions. Ctrl-C or SIGTERM ends it once what is under way is done.
 #[derive(Args)]
 pub(crate) struct Proxy {
     /// Where to listen; port 0 takes a free one. The first line on stdout is the URL that came of it
@@ -73,7 +72,7 @@ pub(crate) struct Proxy {
     /// The origin to which all requests go [default: the one that each request names]
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) to: Option<String>,
-    /// Keeps answers: in memory, or in a folder
+    /// Keeps answers: in memory, or in a folder (not built in)
     #[arg(long, value_name = "memory|DIR")]
     pub(crate) cache: Option<CachePlace>,
     /// With --cache: one cache for all users, so that what is private to one of them is not kept
@@ -240,7 +239,7 @@ pub(crate) struct Bounds {
 #[derive(Args)]
 #[command(next_help_heading = "The way there")]
 pub(crate) struct Way {
-    /// A proxy for this call: http, https, socks5 or socks5h [default: the environment's]
+    /// A proxy on the way: http, https, socks5 or socks5h [default: the environment's]
     #[arg(long, value_name = "URL", conflicts_with = "no_proxy")]
     pub(crate) proxy: Option<String>,
     /// No proxy, whatever the environment says
