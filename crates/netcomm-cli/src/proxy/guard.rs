@@ -109,6 +109,7 @@ impl<S: Reset> Guard<S> {
                 }
                 let Some(head) = find(&self.buffer, seen)? else { return Ok(()) };
                 self.cleared = head.bytes;
+                self.alarm.stop();
                 self.ledger.head_came();
                 self.reading = match head.content {
                     Content::Length(0) => Reading::Head { seen: 0 },
@@ -186,7 +187,8 @@ impl<S: AsyncRead + Reset + Unpin> Guard<S> {
             Poll::Ready(outcome) => {
                 outcome?;
                 self.ledger.await_content(false);
-                if wait != Some(Wait::Head) {
+                // Content that comes is progress; empty lines before a head, or pieces of one, are none.
+                if wait == Some(Wait::Content) {
                     self.alarm.stop();
                 }
                 self.buffer.extend_from_slice(read.filled());
@@ -416,6 +418,39 @@ mod tests {
                 _ => assert!(begun.elapsed() < limit + Duration::from_millis(50), "{sent:?} ends without a word"),
             }
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn empty_lines_are_no_request_and_a_request_in_pieces_is_one() {
+        let (mut client, mut guard, _) = stage();
+        let drip = async {
+            while client.write_all(b"\r\n").await.is_ok() {
+                sleep(Duration::from_secs(10)).await;
+            }
+        };
+        let begun = Instant::now();
+        let read = async {
+            assert_eq!(guard.read(&mut [0; 100]).await.expect("an end"), 0);
+            begun.elapsed()
+        };
+        tokio::select! { () = drip => {}, took = read => assert!(took < IDLE + Duration::from_secs(1), "{took:?}") }
+
+        let (mut client, mut guard, ledger) = stage();
+        let drip = async {
+            for piece in [&GET[..9], &GET[9..]].repeat(3) {
+                client.write_all(piece.as_bytes()).await.expect("a guard that reads");
+                sleep(HEAD - Duration::from_secs(1)).await;
+            }
+        };
+        let read = async {
+            let mut head = [0; GET.len()];
+            for _ in 0..3 {
+                guard.read_exact(&mut head).await.expect("a head");
+                assert_eq!(head, *GET.as_bytes());
+                ledger.answer_ended();
+            }
+        };
+        tokio::join!(drip, read);
     }
 
     #[tokio::test(start_paused = true)]
