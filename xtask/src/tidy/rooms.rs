@@ -32,10 +32,15 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             continue;
         };
         let code = blank(text);
-        for (library, home, room) in ROOMS {
-            let is_home = ROOMS.iter().any(|(own, home, room)| own == library && owner == *home && is_in(file, room));
+        for (at, (library, ..)) in ROOMS.iter().enumerate() {
+            if ROOMS[..at].iter().any(|(earlier, ..)| earlier == library) {
+                continue;
+            }
+            let homes = || ROOMS.iter().filter(|(own, ..)| own == library);
+            let is_home = homes().any(|(_, home, room)| owner == *home && is_in(file, room));
             if let Some(at) = named(&code, library).filter(|_| !is_home) {
-                let reason = format!("only {home}'s room `{room}` may name {library}");
+                let homes: Vec<_> = homes().map(|(_, home, room)| format!("{home}'s room `{room}`")).collect();
+                let reason = format!("only {} may name {library}", homes.join(" and "));
                 findings.push(Finding::at(path, line_of(&code, at), reason));
             }
         }
@@ -74,13 +79,18 @@ mod tests {
     #[test]
     fn a_library_is_named_in_its_room_alone() {
         let text = "//! Head.\nuse hyper::body::Incoming;\n";
-        for path in ["crates/netcomm-http/src/conn.rs", "crates/netcomm-http/src/conn/h1.rs"] {
+        for path in [
+            "crates/netcomm-http/src/conn.rs",
+            "crates/netcomm-http/src/conn/h1.rs",
+            "crates/netcomm-cli/src/proxy/serve.rs",
+        ] {
             assert_eq!(check(&Tree::of(&[(path, text)])), [], "{path}");
         }
         for path in [
             "crates/netcomm-http/src/client.rs",
             "crates/netcomm-http/src/connect.rs",
             "crates/netcomm-dial/src/conn.rs",
+            "crates/netcomm-cli/src/proxy/guard.rs",
         ] {
             let findings = check(&Tree::of(&[(path, text)]));
             assert_eq!(findings.len(), 1, "{path}");
