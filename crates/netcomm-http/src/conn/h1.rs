@@ -19,6 +19,7 @@ use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Phase, Result};
 
+use super::bell::Bell;
 use super::interim::{Counter, Interim};
 use super::watched::Watched;
 use super::{Bounds, Failed, Meta, Upload, WireBody, fault, head};
@@ -37,6 +38,7 @@ pub(crate) struct H1 {
     send: SendRequest<Upload>,
     connection: Pin<Box<Connection<TokioIo<Watched<Counter>>, Upload>>>,
     finished: bool,
+    bell: Bell,
     meta: Arc<Meta>,
     alarm: Alarm,
     interim: Arc<Interim>,
@@ -64,6 +66,7 @@ impl H1 {
             send,
             connection: Box::pin(connection),
             finished: false,
+            bell: Bell::new(),
             meta: Arc::new(meta),
             alarm: Alarm::new(Arc::clone(clock)),
             interim,
@@ -88,12 +91,24 @@ impl H1 {
     /// Whether the connection can carry a request now, as far as this side knows: reads what has come meanwhile. A
     /// byte that nobody asked for ends it.
     pub(crate) fn is_usable(&mut self) -> bool {
-        self.advance(&mut Context::from_waker(Waker::noop()));
+        self.advance_quietly();
         !self.finished && self.send.is_ready()
     }
 
-    fn advance(&mut self, cx: &mut Context<'_>) {
-        if !self.finished && self.connection.as_mut().poll(cx).is_ready() {
+    /// Moves the connection on. It wakes the task of `cx` when it can go further.
+    fn advance(&mut self, cx: &Context<'_>) {
+        self.bell.listen(cx.waker());
+        self.poll();
+    }
+
+    /// Moves the connection on. It wakes nobody: whoever goes on with it polls it again.
+    fn advance_quietly(&mut self) {
+        self.bell.hush();
+        self.poll();
+    }
+
+    fn poll(&mut self) {
+        if !self.finished && self.connection.as_mut().poll(&mut self.bell.context()).is_ready() {
             self.finished = true;
         }
     }
@@ -121,7 +136,9 @@ pub(super) async fn send(
             return Poll::Ready(Err(Error::new(ErrorKind::TooLarge, "read response")
                 .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim))));
         }
-        if let Poll::Ready(reply) = reply.as_mut().poll(cx) {
+        // Only the connection, polled above, can have answered.
+        if let Poll::Ready(reply) = reply.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            h1.bell.hush();
             return Poll::Ready(Ok(reply));
         }
         let (deadline, sending) = bounds.header_deadline();
@@ -170,16 +187,15 @@ fn is_io(error: &hyper::Error) -> bool {
 ///
 /// Wakes nobody: whoever reads the rest polls first, and is registered then.
 fn begin_body(mut incoming: Incoming, lease: Lease, reusable: bool) -> Result<WireBody> {
-    let cx = &mut Context::from_waker(Waker::noop());
     let mut lease = if reusable { Some(lease) } else { Some(lease.for_the_last_time()) };
     if incoming.is_end_stream() {
-        release(&mut lease, cx);
+        release(&mut lease);
         return Ok(WireBody::Whole(Bytes::new()));
     }
     if incoming.size_hint().upper().is_none_or(|upper| upper > WHOLE_BYTES) {
         return Ok(WireBody::H1 { first: None, incoming, lease });
     }
-    let first = match poll_body(&mut incoming, &mut lease, cx) {
+    let first = match poll_body(&mut incoming, &mut lease, None) {
         Poll::Ready(Some(frame)) => match frame?.into_data() {
             Ok(data) => data,
             Err(_trailers) => Bytes::new(),
@@ -194,11 +210,11 @@ fn begin_body(mut incoming: Incoming, lease: Lease, reusable: bool) -> Result<Wi
 }
 
 /// Gives the connection back, if it has come to the end of the exchange in good order.
-fn release(lease: &mut Option<Lease>, cx: &mut Context<'_>) {
+fn release(lease: &mut Option<Lease>) {
     if let Some(mut lease) = lease.take() {
         let h1 = lease.h1_mut();
         if !h1.send.is_ready() {
-            h1.advance(cx);
+            h1.advance_quietly();
         }
         if !h1.finished && h1.send.is_ready() {
             lease.clean();
@@ -206,22 +222,31 @@ fn release(lease: &mut Option<Lease>, cx: &mut Context<'_>) {
     }
 }
 
+/// The next frame. Without `cx` nobody is woken.
 pub(super) fn poll_body(
     incoming: &mut Incoming,
     lease: &mut Option<Lease>,
-    cx: &mut Context<'_>,
+    cx: Option<&mut Context<'_>>,
 ) -> Poll<Option<Result<Frame<Bytes>>>> {
-    let mut frame = Pin::new(&mut *incoming).poll_frame(cx);
+    // Frames come from the connection alone, which is polled here: nobody need be told of them.
+    let deaf = &mut Context::from_waker(Waker::noop());
+    if let Some(lease) = lease {
+        lease.h1().bell.hush();
+    }
+    let mut frame = Pin::new(&mut *incoming).poll_frame(deaf);
     if frame.is_pending()
         && let Some(lease) = lease
     {
-        lease.h1_mut().advance(cx);
-        frame = Pin::new(&mut *incoming).poll_frame(cx);
+        match cx {
+            Some(cx) => lease.h1_mut().advance(cx),
+            None => lease.h1_mut().advance_quietly(),
+        }
+        frame = Pin::new(&mut *incoming).poll_frame(deaf);
     }
     match frame {
         Poll::Ready(Some(Ok(frame))) => {
             if incoming.is_end_stream() {
-                release(lease, cx);
+                release(lease);
             }
             Poll::Ready(Some(Ok(frame)))
         }
@@ -230,7 +255,7 @@ pub(super) fn poll_body(
             Poll::Ready(Some(Err(fault::body(error))))
         }
         Poll::Ready(None) => {
-            release(lease, cx);
+            release(lease);
             Poll::Ready(None)
         }
         Poll::Pending => Poll::Pending,

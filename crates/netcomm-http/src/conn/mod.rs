@@ -1,5 +1,6 @@
 //! One connection, h1 or h2: the only room that names the wire engine.
 
+mod bell;
 mod fault;
 mod h1;
 #[cfg(feature = "http2")]
@@ -173,7 +174,7 @@ impl WireBody {
             }
             Self::H1 { first, incoming, lease } => match first.take() {
                 Some(first) => Poll::Ready(Some(Ok(Frame::data(first)))),
-                None => h1::poll_body(incoming, lease, cx),
+                None => h1::poll_body(incoming, lease, Some(cx)),
             },
             #[cfg(feature = "http2")]
             Self::H2 { incoming, stream, .. } => match Pin::new(incoming).poll_frame(cx) {

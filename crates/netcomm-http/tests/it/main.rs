@@ -20,3 +20,4 @@ mod timeouts;
 mod timings;
 #[cfg(feature = "tower")]
 mod towers;
+mod wakes;
