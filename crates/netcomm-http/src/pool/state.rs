@@ -296,6 +296,9 @@ impl State {
 
     /// The next waiter of an origin.
     pub(super) fn next_waiter(&mut self, key: &Arc<Key>) -> Option<Sender> {
+        if self.waiting == 0 {
+            return None;
+        }
         let waiter = self.origins.get_mut(key)?.waiters.pop_front()?;
         self.waiting -= 1;
         Some(waiter.sender)
