@@ -5,8 +5,8 @@
 //! it was using, and leaves an idle connection costing nothing but its socket.
 
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -15,9 +15,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
 use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Phase, Result};
+use pin_project_lite::pin_project;
 
 use super::bell::Bell;
 use super::interim::{Counter, Interim};
@@ -120,39 +122,67 @@ impl fmt::Debug for H1 {
     }
 }
 
-pub(super) async fn send(
+/// Sends the request, at once, and waits for the head of its response.
+///
+/// A future that is written out: an `async fn` would carry the request, which is gone before the first poll.
+pub(super) fn send<'b>(
     mut lease: Lease,
     request: Request<Upload>,
-    bounds: &Bounds<'_>,
-) -> Result<Response<WireBody>, Failed> {
+    bounds: &'b Bounds<'_>,
+) -> impl Future<Output = Result<Response<WireBody>, Failed>> + Send + use<'b> {
     lease.soil();
     let h1 = lease.h1_mut();
     h1.used = true;
     h1.interim.expect_head();
-    let mut reply = pin!(h1.send.try_send_request(request));
-    let outcome = poll_fn(|cx| {
+    Exchange { reply: h1.send.try_send_request(request), lease: Some(lease), bounds }
+}
+
+type Reply = Result<Response<Incoming>, TrySendError<Request<Upload>>>;
+
+pin_project! {
+    /// A request under way: moves its connection on until the head of the response is there.
+    struct Exchange<'b, F> {
+        #[pin]
+        reply: F,
+        lease: Option<Lease>,
+        bounds: &'b Bounds<'b>,
+    }
+}
+
+impl<F: Future<Output = Reply>> Future for Exchange<'_, F> {
+    type Output = Result<Response<WireBody>, Failed>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let bounds = *this.bounds;
+        let h1 = this.lease.as_mut().expect("a future is not polled again once it is ready").h1_mut();
         h1.advance(cx);
         if h1.interim.seen() > bounds.limits.interim {
-            return Poll::Ready(Err(Error::new(ErrorKind::TooLarge, "read response")
-                .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim))));
+            let error = Error::new(ErrorKind::TooLarge, "read response")
+                .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim));
+            return Poll::Ready(Err(error.into()));
         }
         // Only the connection, polled above, can have answered.
-        if let Poll::Ready(reply) = reply.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        if let Poll::Ready(reply) = this.reply.poll(&mut Context::from_waker(Waker::noop())) {
             h1.bell.hush();
-            return Poll::Ready(Ok(reply));
+            let lease = this.lease.take().expect("it was there above");
+            return Poll::Ready(receive(reply, lease, bounds));
         }
         let (deadline, sending) = bounds.header_deadline();
         if h1.alarm.poll(deadline, cx).is_ready() {
             // The body may have moved since the deadline was computed: only a fresh look counts.
             if bounds.header_deadline().0 <= h1.alarm.now() {
-                return Poll::Ready(Err(header_timeout(bounds, sending)));
+                return Poll::Ready(Err(header_timeout(bounds, sending).into()));
             }
             cx.waker().wake_by_ref();
         }
         Poll::Pending
-    })
-    .await?;
-    let response = match outcome {
+    }
+}
+
+/// The response, and what has come of its body already.
+fn receive(reply: Reply, mut lease: Lease, bounds: &Bounds<'_>) -> Result<Response<WireBody>, Failed> {
+    let response = match reply {
         Ok(response) => response,
         Err(mut failed) => {
             let request = failed.take_message().map(Box::new);

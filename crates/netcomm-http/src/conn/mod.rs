@@ -10,7 +10,7 @@ mod interim;
 mod upload;
 mod watched;
 
-#[cfg(feature = "http2")]
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +21,7 @@ use http::{HeaderValue, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use netcomm_core::{Clock, ConnectInfo, Error, Io, Limits, Result, Timeouts};
+use pin_project_lite::pin_project;
 
 pub(crate) use self::h1::H1;
 #[cfg(feature = "http2")]
@@ -132,19 +133,39 @@ impl Wire {
     }
 }
 
-/// Sends a request and waits for the head of its response.
-pub(crate) async fn send(
+/// Sends a request and waits for the head of its response. What goes over HTTP/1.1 is on its way before the first poll.
+pub(crate) fn send<'b>(
     wire: Wire,
     mut request: Request<Upload>,
-    bounds: &Bounds<'_>,
-) -> Result<Response<WireBody>, Failed> {
+    bounds: &'b Bounds<'_>,
+) -> impl Future<Output = Result<Response<WireBody>, Failed>> + Send + use<'b> {
     if let Some(on_interim) = bounds.on_interim {
         on_interim.listen(&mut request);
     }
     match wire {
-        Wire::H1(lease) => h1::send(lease, request, bounds).await,
+        Wire::H1(lease) => Sending::H1 { sending: h1::send(lease, request, bounds) },
+        // Larger than all the rest of a call, so it lies elsewhere.
         #[cfg(feature = "http2")]
-        Wire::H2(stream) => Box::pin(h2::send(stream, request, bounds)).await,
+        Wire::H2(stream) => Sending::H2 { sending: Box::pin(h2::send(stream, request, bounds)) },
+    }
+}
+
+pin_project! {
+    #[project = SendingProjection]
+    enum Sending<'b, F> {
+        H1 { #[pin] sending: F },
+        H2 { sending: Pin<Box<dyn Future<Output = Result<Response<WireBody>, Failed>> + Send + 'b>> },
+    }
+}
+
+impl<F: Future<Output = Result<Response<WireBody>, Failed>>> Future for Sending<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            SendingProjection::H1 { sending } => sending.poll(cx),
+            SendingProjection::H2 { sending } => sending.as_mut().poll(cx),
+        }
     }
 }
 
