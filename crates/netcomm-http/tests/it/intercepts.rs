@@ -249,6 +249,28 @@ async fn a_call_may_be_turned_elsewhere_and_credentials_follow_the_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_change_of_the_scheme_alone_is_a_change_of_the_place() {
+    struct Secured;
+    impl Intercept for Secured {
+        async fn intercept(&self, mut request: Request<Body>, mut next: Next<'_>) -> Result<Response<Body>> {
+            let mut parts = request.uri().clone().into_parts();
+            parts.scheme = Some(http::uri::Scheme::HTTPS);
+            *request.uri_mut() = parts.try_into().unwrap();
+            next.run(request).await
+        }
+    }
+
+    let stage = friendly();
+    let client = stage.builder().intercept_calls(Secured).build().unwrap();
+    let response = client.get("http://a.example/").send().await.unwrap();
+    assert_eq!(response.uri(), "https://a.example/");
+    let client = stage.builder().intercept_attempts(Secured).build().unwrap();
+    client.get("http://b.example/").send().await.unwrap();
+    let origins: Vec<_> = client.pool().snapshot().origins.iter().map(|slot| slot.origin.to_string()).collect();
+    assert_eq!(origins, ["https://b.example:443"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_interceptor_leads_out_of_a_scope() {
     for around_call in [true, false] {
         let stage = friendly();
