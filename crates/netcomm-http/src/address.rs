@@ -5,7 +5,7 @@ use http::uri::PathAndQuery;
 use netcomm_core::{Error, ErrorKind, Result, Secret};
 use url::Url;
 
-use crate::origin::Origin;
+use crate::origin::{self, Origin};
 
 /// Something that names a resource: text, an [`http::Uri`], or a reference to either. Relative references are resolved
 /// against the client's base URL.
@@ -181,24 +181,33 @@ impl Address {
 
 /// The origin of a URI that stands in canonical form already.
 fn canonical_origin(uri: &Uri) -> Option<Origin> {
-    let authority = uri.authority()?.as_str();
-    let (host, port) = match authority.rfind(':') {
-        Some(at) if !authority.ends_with(']') => (&authority[..at], Some(&authority[at + 1..])),
-        _ => (authority, None),
+    let secure = origin::is_secure(uri)?;
+    let authority = uri.authority()?;
+    let text = authority.as_str();
+    let (host, port) = match text.bytes().rposition(|byte| byte == b':') {
+        Some(at) if !text.ends_with(']') => (&text[..at], Some(&text[at + 1..])),
+        _ => (text, None),
     };
     // User information and brackets are no part of a canonical host, so what is taken for one holds neither.
     if !netcomm_core::Host::is_canonical(host) {
         return None;
     }
+    let default = origin::default_port(secure);
+    let port = match port {
+        None => default,
+        Some(text) => canonical_port(text).filter(|port| *port != default)?,
+    };
     // `http` takes characters as they are that the URL standard encodes.
     if !uri.path_and_query().is_none_or(|path| path.as_str().bytes().all(is_plain_byte)) {
         return None;
     }
-    let default = if uri.scheme_str() == Some("https") { "443" } else { "80" };
-    let plain_port = port.is_none_or(|port| {
-        port != default && !port.starts_with('0') && port.parse::<u16>().is_ok_and(|number| number > 0)
-    });
-    if plain_port && !may_have_dot_segments(uri.path()) { Origin::of(uri) } else { None }
+    if may_have_dot_segments(uri.path()) { None } else { Origin::of_parts(secure, authority.clone(), host.len(), port) }
+}
+
+/// A port in the one spelling that every parser reads alike.
+fn canonical_port(text: &str) -> Option<u16> {
+    let plain = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
 }
 
 /// Whether a path may hold a segment that the WHATWG parser would take out: one that begins with a dot, plain or
@@ -308,6 +317,7 @@ mod tests {
             "http://a.example:x/",
             "http://a..b/",
             "http://a.example:99999/",
+            "http://a.example:+81/",
         ] {
             let error = Address::parse(text, None).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");

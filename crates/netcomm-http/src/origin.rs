@@ -10,21 +10,30 @@ use netcomm_core::Host;
 /// An origin (RFC 6454): scheme, host and port. Made from canonical URIs, so that equal origins are equal texts.
 #[derive(Clone)]
 pub struct Origin {
-    secure: bool,
     authority: Authority,
+    /// How much of the authority is the host. It is asked for often, and found but once.
+    host_bytes: u16,
+    port: u16,
+    secure: bool,
 }
 
 impl Origin {
-    /// The origin of an absolute `http` or `https` URI.
+    /// The origin of an absolute `http` or `https` URI. User information is no part of it.
     #[must_use]
     pub fn of(uri: &Uri) -> Option<Self> {
-        let secure = match uri.scheme_str()? {
-            "http" => false,
-            "https" => true,
-            _ => return None,
+        let secure = is_secure(uri)?;
+        let authority = match uri.authority()?.as_str().rsplit_once('@') {
+            None => uri.authority()?.clone(),
+            Some((_, place)) => place.parse().ok()?,
         };
-        let authority = uri.authority()?;
-        (!authority.host().is_empty()).then(|| Self { secure, authority: authority.clone() })
+        let port = authority.port_u16().unwrap_or_else(|| default_port(secure));
+        let host_bytes = authority.host().len();
+        (host_bytes > 0).then(|| Self::of_parts(secure, authority, host_bytes, port))?
+    }
+
+    /// The origin whose parts are known: of the authority, which has no user information, that many bytes are the host.
+    pub(crate) fn of_parts(secure: bool, authority: Authority, host_bytes: usize, port: u16) -> Option<Self> {
+        Some(Self { authority, host_bytes: host_bytes.try_into().ok()?, port, secure })
     }
 
     /// Whether it is `https`.
@@ -42,13 +51,13 @@ impl Origin {
     /// The host as it stands in the URI: an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {
-        self.authority.host()
+        &self.authority.as_str()[..usize::from(self.host_bytes)]
     }
 
     /// The port, also where it is the scheme's default.
     #[must_use]
     pub fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(if self.secure { 443 } else { 80 })
+        self.port
     }
 
     pub(crate) fn parsed_host(&self) -> netcomm_core::Result<Host> {
@@ -62,7 +71,7 @@ impl Origin {
         text.push_str(self.scheme());
         text.push_str("://");
         text.push_str(authority);
-        if self.authority.host().len() == authority.len() {
+        if self.host().len() == authority.len() {
             text.push_str(if self.secure { ":443" } else { ":80" });
         }
         text
@@ -77,6 +86,20 @@ impl Origin {
     pub(crate) fn host_value(&self) -> HeaderValue {
         HeaderValue::from_str(self.authority.as_str()).expect("an authority is made of visible ASCII")
     }
+}
+
+/// Whether a URI's scheme is `https`; `None` if it is not `http` either.
+pub(crate) fn is_secure(uri: &Uri) -> Option<bool> {
+    match uri.scheme_str()? {
+        "http" => Some(false),
+        "https" => Some(true),
+        _ => None,
+    }
+}
+
+/// The port where none is written.
+pub(crate) fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
 }
 
 /// By text: canonical authorities are equal only if their bytes are.
@@ -118,6 +141,11 @@ mod tests {
         assert_eq!((plain.host(), plain.port(), plain.is_secure()), ("a.example", 80, false));
         assert_eq!(origin("https://a.example:8443/").expect("origin").to_string(), "https://a.example:8443");
         assert_ne!(origin("https://a.example/"), origin("http://a.example/"));
+        let six = origin("https://[::1]/").expect("origin");
+        assert_eq!((six.host(), six.port(), six.to_string().as_str()), ("[::1]", 443, "https://[::1]:443"));
+        assert_eq!(origin("http://[::1]:8080/").map(|origin| origin.port()), Some(8080));
+        let named = origin("http://user:secret@a.example:8080/").expect("origin");
+        assert_eq!((named.host(), named.to_string().as_str()), ("a.example", "http://a.example:8080"));
         assert_eq!(origin("/x"), None);
         assert_eq!(origin("ftp://a.example/"), None);
     }
