@@ -102,10 +102,13 @@ impl Pattern {
 
 /// The default port of a scheme that netcomm speaks.
 pub(crate) fn default_port(scheme: &str) -> Option<u16> {
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" | "ws" => Some(80),
-        "https" | "wss" => Some(443),
-        _ => None,
+    let is_one_of = |names: [&str; 2]| names.iter().any(|name| scheme.eq_ignore_ascii_case(name));
+    if is_one_of(["http", "ws"]) {
+        Some(80)
+    } else if is_one_of(["https", "wss"]) {
+        Some(443)
+    } else {
+        None
     }
 }
 

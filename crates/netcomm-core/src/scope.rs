@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::uri::Authority;
 use http::{Method, Uri};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -116,18 +117,16 @@ impl Scope {
         if self.layers.is_none() {
             return Ok(());
         }
-        let Some((scheme, host)) = uri.scheme_str().zip(uri.host()) else {
+        let Some((scheme, authority)) = uri.scheme_str().zip(uri.authority()) else {
             return Err(Error::new(ErrorKind::Invalid, "check scope").with_detail("a URI needs scheme and host"));
         };
-        let port = match (uri.port_u16(), uri.authority().is_some_and(|authority| authority.as_str().ends_with(host))) {
-            (Some(port), _) => port,
-            (None, true) => default_port(scheme).unwrap_or(0),
-            (None, false) => {
-                return Err(Error::new(ErrorKind::Invalid, "check scope").with_detail("the port is not a number"));
-            }
+        let (host, port) = match host_and_port(authority) {
+            (host, Some(port)) => (host, port),
+            (host, None) if authority.as_str().ends_with(host) => (host, default_port(scheme).unwrap_or(0)),
+            _ => return Err(Error::new(ErrorKind::Invalid, "check scope").with_detail("the port is not a number")),
         };
         // Parsed only if a rule asks for it; but what cannot be read is refused by every scope.
-        let host = match Host::is_canonical(host) && !self.has_patterns() {
+        let host = match !self.has_patterns() && Host::is_canonical(host) {
             true => None,
             false => Some(Host::parse(host)?),
         };
@@ -235,6 +234,18 @@ impl Layer {
                 .with_detail(format!("scope {:?} was revoked", self.name)));
         }
         Ok(())
+    }
+}
+
+/// What an authority names, found in one go where it has neither user information nor brackets.
+fn host_and_port(authority: &Authority) -> (&str, Option<u16>) {
+    let text = authority.as_str();
+    match text.bytes().position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))) {
+        None => (text, None),
+        Some(at) if text[at..].starts_with(':') && text[at + 1..].bytes().all(|byte| byte.is_ascii_digit()) => {
+            (&text[..at], text[at + 1..].parse().ok())
+        }
+        Some(_) => (authority.host(), authority.port_u16()),
     }
 }
 
@@ -419,6 +430,27 @@ mod tests {
         let scope = Scope::builder("s").allow_all().methods(["GET"]).expect("methods").channels(["news"]).build();
         assert!(scope.check(&Method::POST, &uri("https://a.example/")).is_err());
         assert!(scope.check_channel("news").is_ok() && scope.check_channel("other").is_err());
+    }
+
+    #[test]
+    fn an_authority_is_read_as_its_own_parser_reads_it() {
+        for text in [
+            "a.example",
+            "a.example:80",
+            "a.example:",
+            "a.example:99999",
+            "a.example:+80",
+            "127.0.0.1:8080",
+            "[::1]",
+            "[::1]:80",
+            "u:p@a.example",
+            "u:80@a.example:81",
+            "u@[::1]:82",
+            "a_b.example:80",
+        ] {
+            let authority: Authority = text.parse().expect(text);
+            assert_eq!(host_and_port(&authority), (authority.host(), authority.port_u16()), "{text}");
+        }
     }
 
     #[test]
