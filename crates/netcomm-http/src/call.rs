@@ -386,7 +386,7 @@ impl<'c> Call<'c> {
         #[cfg(feature = "cookies")]
         if let Some(jar) = &self.client.session.cookies
             && !headers.contains_key(http::header::COOKIE)
-            && let Some(cookie) = jar.cookie_header(&self.address.uri, self.client.clock().wall())
+            && let Some(cookie) = jar.header_of(&self.address, self.client.clock().wall())
         {
             dressed.insert(http::header::COOKIE, cookie);
         }

@@ -15,6 +15,8 @@ use http::{HeaderValue, Uri};
 use netcomm_core::{Error, ErrorKind, Host, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::address::Address;
+
 /// Keeps the cookies that servers set and gives them back to the servers they are meant for.
 ///
 /// Cheap to clone; clones share the cookies. Holds at most 3000 cookies, 180 for one site (a registrable domain, such as
@@ -68,8 +70,17 @@ impl CookieJar {
     /// Cookies with longer paths come first, and older ones before younger (RFC 6265 §5.4).
     #[must_use]
     pub fn cookie_header(&self, uri: &Uri, now: SystemTime) -> Option<HeaderValue> {
-        let place = Place::of(uri)?;
-        let value = self.lock().header(&place, now);
+        self.header_for(&Place::of(uri)?, now)
+    }
+
+    /// The same for an address, whose host is known.
+    pub(crate) fn header_of(&self, address: &Address, now: SystemTime) -> Option<HeaderValue> {
+        let origin = &address.origin;
+        self.header_for(&Place::new(origin.host(), address.uri.path(), origin.is_secure())?, now)
+    }
+
+    fn header_for(&self, place: &Place<'_>, now: SystemTime) -> Option<HeaderValue> {
+        let value = self.lock().header(place, now);
         if value.is_empty() {
             return None;
         }
@@ -241,21 +252,19 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(uri: &'a Uri) -> Option<Self> {
-        let text = uri.host()?;
-        let (is_name, host) = if Host::is_canonical(text) {
+        Self::new(uri.host()?, uri.path(), matches!(uri.scheme_str(), Some("https" | "wss")))
+    }
+
+    fn new(host: &'a str, path: &'a str, secure: bool) -> Option<Self> {
+        let (is_name, host) = if Host::is_canonical(host) {
             // The last label of a name begins with a letter, that of an address with a digit.
-            let last = text.rfind('.').map_or(text, |dot| &text[dot + 1..]);
-            (last.starts_with(|c: char| c.is_ascii_alphabetic()), Cow::Borrowed(text))
+            let last = host.bytes().rposition(|byte| byte == b'.').map_or(0, |dot| dot + 1);
+            (host.as_bytes()[last..].first().is_some_and(u8::is_ascii_alphabetic), Cow::Borrowed(host))
         } else {
-            let host = Host::parse(text).ok()?;
+            let host = Host::parse(host).ok()?;
             (host.ip().is_none(), Cow::Owned(host.to_string()))
         };
-        Some(Self {
-            is_name,
-            host,
-            path: if uri.path().starts_with('/') { uri.path() } else { "/" },
-            secure: matches!(uri.scheme_str(), Some("https" | "wss")),
-        })
+        Some(Self { is_name, host, path: if path.starts_with('/') { path } else { "/" }, secure })
     }
 
     /// RFC 6265 §5.1.3, of canonical texts.
@@ -652,7 +661,8 @@ impl Inner {
         cookies.retain(|cookie| !cookie.is_expired(now));
         let mut matching: Vec<_> = cookies.iter_mut().filter(|cookie| cookie.matches(place)).collect();
         matching.sort_unstable_by_key(|cookie| (std::cmp::Reverse(cookie.path.len()), cookie.created));
-        let mut header = Vec::new();
+        let bytes = matching.iter().map(|cookie| cookie.name.len() + "=; ".len() + cookie.value.len()).sum();
+        let mut header = Vec::with_capacity(bytes);
         for cookie in matching {
             cookie.used = used;
             if !header.is_empty() {
