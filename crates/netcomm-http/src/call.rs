@@ -8,7 +8,7 @@ mod attempt;
 mod report;
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
@@ -55,17 +55,14 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
         });
     }
     let unfinished = Unfinished { client, call: call.id, started, whole };
-    let outcome = match call.deadline {
-        None => call.start(method, headers, body).await,
-        Some(deadline) => {
-            let mut alarm = Alarm::new(Arc::clone(client.clock()));
-            let mut call = Box::pin(call.start(method, headers, body));
-            poll_fn(|cx| match call.as_mut().poll(cx) {
-                Poll::Ready(outcome) => Poll::Ready(outcome),
-                Poll::Pending => alarm.poll(deadline, cx).map(|()| Err(out_of_time())),
-            })
-            .await
-        }
+    let mut ending = call.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(client.clock()))));
+    let outcome = {
+        let mut started = pin!(call.start(method, headers, body));
+        poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
+            (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
+            (polled, _) => polled,
+        })
+        .await
     };
     match outcome {
         Ok(response) => {
