@@ -174,6 +174,17 @@ pub enum Event {
         /// Why, in a few words.
         reason: &'static str,
     },
+    /// A cache was asked ([`Interest::DECISION`]).
+    CacheAsked {
+        /// Whether it answered without the origin.
+        hit: bool,
+        /// Why the request went on, in the words of RFC 9211 §2.2.
+        forwarded: Option<&'static str>,
+        /// Whether the origin's answer was stored.
+        stored: bool,
+        /// More, in a word: why a stale response was used, or why the answer was not stored.
+        detail: Option<&'static str>,
+    },
     /// A token was fetched anew for all callers ([`Interest::DECISION`]).
     TokenRefreshed {
         /// Whether that worked.

@@ -5,6 +5,8 @@
 //! neighbour.
 
 mod attempt;
+#[cfg(feature = "cache")]
+mod cached;
 mod report;
 
 use std::future::{Future, poll_fn};
@@ -105,6 +107,17 @@ struct Call<'c> {
     outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
     end: End,
+    #[cfg(feature = "cache")]
+    cache_status: Option<crate::cache::CacheStatus>,
+}
+
+/// The fields of a request on its way to the attempts.
+enum Fields<'a> {
+    /// Those of the hop, to be dressed for each attempt: cookies and tokens change.
+    Bare(&'a HeaderMap, Option<HeaderValue>),
+    /// Those that the cache has looked at.
+    #[cfg(feature = "cache")]
+    Dressed(HeaderMap),
 }
 
 /// What a failed attempt leaves behind.
@@ -148,6 +161,8 @@ impl<'c> Call<'c> {
             outgoing: None,
             lost: None,
             end: End::Now(0),
+            #[cfg(feature = "cache")]
+            cache_status: None,
         }
     }
 
@@ -159,6 +174,8 @@ impl<'c> Call<'c> {
             timing: self.timing,
             receive: self.receive,
             meta: self.meta,
+            #[cfg(feature = "cache")]
+            cache_status: self.cache_status,
             buffered_bytes: self.limits.buffered_bytes.min(usize::try_from(self.max_body_bytes).unwrap_or(usize::MAX)),
         }
     }
@@ -289,7 +306,7 @@ impl<'c> Call<'c> {
             false => client.session.keyring.find(&self.address.origin, self.address.uri.path()).cloned(),
         };
         match credentials {
-            None => self.attempts(method, headers, None, body).await,
+            None => self.pass(method, headers, None, body).await,
             Some(credentials) => Box::pin(self.prove(&credentials, method, headers, body)).await,
         }
     }
@@ -305,30 +322,46 @@ impl<'c> Call<'c> {
         let client = self.client;
         let (value, generation) = credentials.value(client.clock(), client.tap()).await?;
         let spare = generation.and_then(|_| body.try_clone());
-        let response = self.attempts(method, headers, Some(value), body).await?;
+        let response = self.pass(method, headers, Some(value), body).await?;
         let (Some(generation), Some(body), StatusCode::UNAUTHORIZED) = (generation, spare, response.status()) else {
             return Ok(response);
         };
         drop(response);
         credentials.refresh(generation, client.clock(), client.tap()).await?;
         let (value, _) = credentials.value(client.clock(), client.tap()).await?;
-        self.attempts(method, headers, Some(value), body).await
+        self.pass(method, headers, Some(value), body).await
     }
 
-    /// The attempts of a hop: one, unless the connection turns out to have been given up by its peer.
-    async fn attempts(
+    /// By way of the cache, if there is one.
+    async fn pass(
         &mut self,
         method: &Method,
         headers: &HeaderMap,
         authorization: Option<HeaderValue>,
-        mut body: Body,
+        body: Body,
     ) -> Result<http::Response<Body>> {
+        #[cfg(feature = "cache")]
+        if let Some(cache) = &self.client.inner.cache {
+            return Box::pin(self.cached(cache, method, headers, authorization, body)).await;
+        }
+        self.attempts(method, Fields::Bare(headers, authorization), body).await
+    }
+
+    /// The attempts of a hop: one, unless the connection turns out to have been given up by its peer.
+    async fn attempts(&mut self, method: &Method, fields: Fields<'_>, mut body: Body) -> Result<http::Response<Body>> {
         let (mut replays, mut unsent_replays) = (0, 0);
         loop {
             self.client.scope.spend_request()?;
             self.timing = Timing { attempt: self.timing.attempt + 1, ..Timing::default() };
             let spare = body.try_clone();
-            self.outgoing = Some(self.dress(method, headers, authorization.as_ref(), body));
+            let dressed = match &fields {
+                Fields::Bare(headers, authorization) => {
+                    self.dress(method, headers, authorization.as_ref(), body.is_empty())
+                }
+                #[cfg(feature = "cache")]
+                Fields::Dressed(headers) => headers.clone(),
+            };
+            self.outgoing = Some(assemble(method.clone(), self.address.uri.clone(), dressed, body));
             let outcome = self.attempt(replays == STALE_REPLAYS || unsent_replays > 1).await;
             let error = match outcome {
                 Ok(response) => {
@@ -356,14 +389,14 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// The request as it leaves: the handle's default fields, the cookies and credentials of this origin.
+    /// The fields as they leave: with the handle's defaults, the cookies and credentials of this origin.
     fn dress(
         &self,
         method: &Method,
         headers: &HeaderMap,
         authorization: Option<&HeaderValue>,
-        body: Body,
-    ) -> http::Request<Body> {
+        is_empty: bool,
+    ) -> HeaderMap {
         let mut dressed = headers.clone();
         if self.crossed {
             headers::fill(&mut dressed, &headers::harmless(&self.client.session.headers));
@@ -374,7 +407,7 @@ impl<'c> Call<'c> {
             dressed.remove(ACCEPT_ENCODING);
         }
         // RFC 9110 §8.6: methods that expect content say that there is none.
-        if body.is_empty() && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        if is_empty && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
             dressed.entry(CONTENT_LENGTH).or_insert(HeaderValue::from_static("0"));
         }
         if let Some(authorization) = authorization {
@@ -387,7 +420,7 @@ impl<'c> Call<'c> {
         {
             dressed.insert(http::header::COOKIE, cookie);
         }
-        assemble(method.clone(), self.address.uri.clone(), dressed, body)
+        dressed
     }
 
     #[cfg_attr(

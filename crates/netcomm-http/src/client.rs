@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) secret_headers: Vec<HeaderName>,
     pub(crate) call_interceptors: Chain,
     pub(crate) attempt_interceptors: Chain,
+    #[cfg(feature = "cache")]
+    pub(crate) cache: Option<crate::cache::Cache>,
 }
 
 /// Where requests go.
@@ -71,6 +73,9 @@ pub(crate) enum Wire {
 pub(crate) struct Session {
     pub(crate) headers: HeaderMap,
     pub(crate) keyring: Keyring,
+    /// Whose stored responses it sees.
+    #[cfg(feature = "cache")]
+    pub(crate) partition: Option<Arc<str>>,
     #[cfg(feature = "cookies")]
     pub(crate) cookies: Option<CookieJar>,
 }
@@ -152,10 +157,20 @@ impl Client {
         let session = Session {
             headers,
             keyring: Keyring::default(),
+            #[cfg(feature = "cache")]
+            partition: self.narrowed_partition(&scope),
             #[cfg(feature = "cookies")]
             cookies: self.session.cookies.as_ref().map(|_| CookieJar::new()),
         };
         Self { inner: Arc::clone(&self.inner), scope: self.scope.narrow(&scope), session: Arc::new(session) }
+    }
+
+    /// A handle of its own sees only what was stored through handles of the same scope.
+    #[cfg(feature = "cache")]
+    fn narrowed_partition(&self, scope: &Scope) -> Option<Arc<str>> {
+        let outer = self.session.partition.as_deref().unwrap_or_default();
+        let name = scope.name().map(|name| &**name).unwrap_or_default();
+        Some(format!("{outer}/{name}").into())
     }
 
     /// The same handle with these credentials too; see [`ClientBuilder::credentials`].
@@ -189,6 +204,13 @@ impl Client {
     #[must_use]
     pub fn cookies(&self) -> Option<&CookieJar> {
         self.session.cookies.as_ref()
+    }
+
+    /// The cache, if there is one.
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn cache(&self) -> Option<&crate::cache::Cache> {
+        self.inner.cache.as_ref()
     }
 
     /// The connections that there are. Empty for a client over a foreign transport.
@@ -296,6 +318,10 @@ pub struct ClientBuilder {
     cookies: Option<CookieJar>,
     call_interceptors: Chain,
     attempt_interceptors: Chain,
+    #[cfg(feature = "cache")]
+    cache: Option<crate::cache::Cache>,
+    #[cfg(feature = "cache")]
+    partition: Option<Arc<str>>,
     mistake: Option<Error>,
 }
 
@@ -323,6 +349,10 @@ impl ClientBuilder {
             cookies: None,
             call_interceptors: Chain::new(),
             attempt_interceptors: Chain::new(),
+            #[cfg(feature = "cache")]
+            cache: None,
+            #[cfg(feature = "cache")]
+            partition: None,
             mistake: None,
         }
     }
@@ -456,6 +486,25 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps responses in that cache, and answers from it (RFC 9111). Clients that are given the same one share what is
+    /// stored. Default: nothing is kept.
+    ///
+    /// It stands between the interceptors around the call and those around the attempt: what it answers itself makes no
+    /// attempt. [Scoped](Client::scoped) handles have a partition of their own in it.
+    #[cfg(feature = "cache")]
+    pub fn cache(mut self, cache: crate::cache::Cache) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
+    /// The part of the cache that this client sees and adds to: a name for whoever its calls are made for. Default: the
+    /// part without a name.
+    #[cfg(feature = "cache")]
+    pub fn cache_partition(mut self, partition: &str) -> Self {
+        self.partition = Some(partition.into());
+        self
+    }
+
     /// Sends every request over this Unix-domain socket, whatever host its URL names.
     pub fn unix_socket(mut self, path: impl AsRef<Path>) -> Self {
         self.unix = Some(Arc::from(path.as_ref()));
@@ -519,6 +568,8 @@ impl ClientBuilder {
             session: Arc::new(Session {
                 headers,
                 keyring: self.keyring,
+                #[cfg(feature = "cache")]
+                partition: self.partition,
                 #[cfg(feature = "cookies")]
                 cookies: self.cookies,
             }),
@@ -535,6 +586,8 @@ impl ClientBuilder {
                 secret_headers: self.secret_headers,
                 call_interceptors: self.call_interceptors,
                 attempt_interceptors: self.attempt_interceptors,
+                #[cfg(feature = "cache")]
+                cache: self.cache,
             }),
         })
     }

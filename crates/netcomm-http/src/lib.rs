@@ -4,6 +4,8 @@
 mod address;
 mod alarm;
 mod auth;
+#[cfg(feature = "cache")]
+pub mod cache;
 mod call;
 mod charset;
 mod client;

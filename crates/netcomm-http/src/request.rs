@@ -26,9 +26,22 @@ pub(crate) struct Options {
     pub(crate) decode: Option<bool>,
     pub(crate) resume: Option<u32>,
     pub(crate) continues: Option<Continued>,
+    #[cfg(feature = "cache")]
+    pub(crate) cache: Option<Box<CacheOptions>>,
     pub(crate) interim: Option<OnInterim>,
     pub(crate) upload: Option<OnProgress>,
     pub(crate) download: Option<OnProgress>,
+}
+
+/// What a single request wants of the cache.
+#[cfg(feature = "cache")]
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CacheOptions {
+    pub(crate) mode: crate::cache::CacheMode,
+    pub(crate) ttl: Option<std::time::Duration>,
+    pub(crate) partition: Option<Arc<str>>,
+    /// Whether the cache itself asks, to confirm what it holds.
+    pub(crate) refreshes: bool,
 }
 
 /// The call of which a request is a part, where it asks for the rest of a body.
@@ -315,6 +328,35 @@ impl RequestBuilder {
     pub fn on_interim(self, told: impl Fn(StatusCode, &HeaderMap) + Send + Sync + 'static) -> Self {
         self.with(|request| {
             request.options.interim = Some(OnInterim(Arc::new(told)));
+            Ok(())
+        })
+    }
+
+    /// How the call uses the client's cache, if there is one. Default [`CacheMode::Default`](crate::cache::CacheMode).
+    #[cfg(feature = "cache")]
+    pub fn cache_mode(self, mode: crate::cache::CacheMode) -> Self {
+        self.with_cache(|cache| cache.mode = mode)
+    }
+
+    /// How long a response is fresh, in place of what it says itself: what comes is stored for that long, whatever its
+    /// `Cache-Control` (a status that is no success is stored only if it is cacheable by default, RFC 9110 §15.1), and
+    /// what is stored answers if it is younger. For an origin whose word is known to be wrong.
+    #[cfg(feature = "cache")]
+    pub fn cache_ttl(self, ttl: std::time::Duration) -> Self {
+        self.with_cache(|cache| cache.ttl = Some(ttl))
+    }
+
+    /// Whose stored responses the call sees and adds to: those of other partitions are as if they did not exist. In
+    /// place of the client's partition; see [`ClientBuilder::cache_partition`](crate::ClientBuilder::cache_partition).
+    #[cfg(feature = "cache")]
+    pub fn cache_partition(self, partition: &str) -> Self {
+        self.with_cache(|cache| cache.partition = Some(partition.into()))
+    }
+
+    #[cfg(feature = "cache")]
+    fn with_cache(self, change: impl FnOnce(&mut CacheOptions)) -> Self {
+        self.with(|request| {
+            change(request.options.cache.get_or_insert_default());
             Ok(())
         })
     }

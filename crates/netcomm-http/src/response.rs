@@ -34,6 +34,8 @@ pub(crate) struct Facts {
     /// Where the end of the body is told; `None` if it was there with the head.
     pub(crate) receive: Option<ReceiveTime>,
     pub(crate) meta: Option<Arc<Meta>>,
+    #[cfg(feature = "cache")]
+    pub(crate) cache_status: Option<crate::cache::CacheStatus>,
     pub(crate) buffered_bytes: usize,
 }
 
@@ -123,6 +125,13 @@ impl Response {
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.facts.timing.attempt
+    }
+
+    /// What the client's cache did for it; `None` if the client has none. `Cache-Status` says the same (RFC 9211).
+    #[cfg(feature = "cache")]
+    #[must_use]
+    pub fn cache_status(&self) -> Option<&crate::cache::CacheStatus> {
+        self.facts.cache_status.as_ref()
     }
 
     /// Where the time went, as far as it is known now.

@@ -161,7 +161,7 @@ impl Call<'_> {
         Ok((http::Request::from_parts(parts, upload), watch))
     }
 
-    fn bound(&mut self, source: Source, status: StatusCode, head_at: Instant) -> Body {
+    pub(super) fn bound(&mut self, source: Source, status: StatusCode, head_at: Instant) -> Body {
         let client = self.client;
         let source = match source {
             Source::Wire(WireBody::Whole(bytes)) if bytes.len() as u64 <= self.max_body_bytes => {
@@ -194,7 +194,7 @@ impl Call<'_> {
     }
 
     /// A body that was there with its head needs no watching.
-    fn bound_whole(&mut self, bytes: Bytes) -> Body {
+    pub(super) fn bound_whole(&mut self, bytes: Bytes) -> Body {
         let received_bytes = bytes.len() as u64;
         self.receive = None;
         self.timing.receive = Some(Duration::ZERO);

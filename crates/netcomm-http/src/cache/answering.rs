@@ -1,0 +1,190 @@
+//! The head of an answer from store (RFC 9111 §4, RFC 9110 §14–15): pure.
+
+use std::io::Write as _;
+use std::time::{Duration, SystemTime};
+
+use http::header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, StatusCode};
+
+use crate::cache::entry::{Entry, Segment};
+use crate::cache::freshness::{Rules, Terms};
+use crate::cache::plan::Answer;
+use crate::cache::range;
+
+/// An answer from store: its head, and the pieces of its body.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<Segment>,
+}
+
+/// Makes the answer. `None` if what is asked for is not there.
+pub(crate) fn answered(
+    entry: &Entry,
+    answer: &Answer,
+    is_head: bool,
+    confirmed: bool,
+    rules: &Rules,
+    now: SystemTime,
+) -> Option<Answered> {
+    let parts = entry.parts();
+    let terms = entry.terms(|parts| Terms::of(parts, rules));
+    let mut headers = parts.headers.clone();
+    // RFC 9111 §5.2.2.4: fields that may not be used unless the origin has confirmed them.
+    if !confirmed {
+        for name in terms.directives.no_cache.fields() {
+            headers.remove(name);
+        }
+    }
+    headers.insert(AGE, age(terms.age(parts, now)));
+    let (status, body) = match answer {
+        Answer::Missing => return None,
+        Answer::Whole if is_head => (parts.status, Vec::new()),
+        Answer::Whole => (parts.status, parts.segments.clone()),
+        Answer::Part(part) => {
+            headers.insert(CONTENT_RANGE, range::of_part(part, parts.length));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+            (StatusCode::PARTIAL_CONTENT, range::cover(&parts.segments, part)?)
+        }
+        Answer::Outside(length) => {
+            describe_nothing(&mut headers);
+            headers.insert(CONTENT_RANGE, range::unsatisfied(*length));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
+            (StatusCode::RANGE_NOT_SATISFIABLE, Vec::new())
+        }
+        Answer::NotModified => {
+            describe_nothing(&mut headers);
+            (StatusCode::NOT_MODIFIED, Vec::new())
+        }
+    };
+    Some(Answered { status, headers, body })
+}
+
+/// An answer without content does not describe one (RFC 9110 §15.4.5).
+fn describe_nothing(headers: &mut HeaderMap) {
+    static OF_CONTENT: [HeaderName; 5] =
+        [CONTENT_LENGTH, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, CONTENT_RANGE];
+    for name in &OF_CONTENT {
+        headers.remove(name);
+    }
+}
+
+/// The value of an `Age` field (RFC 9111 §5.1).
+fn age(age: Duration) -> HeaderValue {
+    /// Digits of the largest `u64`.
+    const DIGITS: usize = 20;
+    let mut text = [0; DIGITS];
+    let mut rest = &mut text[..];
+    let written = write!(rest, "{}", age.as_secs()).map_or(0, |()| DIGITS - rest.len());
+    HeaderValue::from_bytes(&text[..written]).expect("digits make a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::Method;
+    use http::header::{ETAG, IF_NONE_MATCH, RANGE};
+
+    use super::*;
+    use crate::cache::blob::Blob;
+    use crate::cache::entry::{EntryParts, Selecting};
+    use crate::cache::plan::answer;
+
+    fn rules() -> Rules {
+        Rules {
+            shared: false,
+            targets: Vec::new(),
+            heuristic_fraction: 0.1,
+            heuristic_most: Duration::MAX,
+            unreachable: Duration::MAX,
+        }
+    }
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds)
+    }
+
+    fn entry(length: u64, segments: &[(u64, &'static str)], cache_control: &'static str) -> Entry {
+        let headers = HeaderMap::from_iter([
+            (http::header::CACHE_CONTROL, HeaderValue::from_static(cache_control)),
+            (ETAG, HeaderValue::from_static("\"a\"")),
+            (CONTENT_TYPE, HeaderValue::from_static("text/plain")),
+            (HeaderName::from_static("x"), HeaderValue::from_static("1")),
+        ]);
+        Entry::new(EntryParts {
+            status: StatusCode::OK,
+            headers,
+            selecting: Selecting::default(),
+            requested_at: at(0),
+            received_at: at(0),
+            ttl: None,
+            length: Some(length),
+            segments: segments
+                .iter()
+                .map(|(start, text)| Segment::whole(*start, Blob::memory(Bytes::from_static(text.as_bytes()))))
+                .collect(),
+        })
+    }
+
+    fn ask(entry: &Entry, method: &Method, fields: &[(HeaderName, &'static str)]) -> Option<Answered> {
+        let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        let how = answer(entry, method, &headers);
+        answered(entry, &how, *method == Method::HEAD, false, &rules(), at(7))
+    }
+
+    fn text(answered: &Answered) -> String {
+        let bytes = answered.body.iter().flat_map(|segment| {
+            segment.blob.as_bytes().expect("in memory")[segment.part.start as usize..segment.part.end as usize].to_vec()
+        });
+        String::from_utf8(bytes.collect()).expect("text")
+    }
+
+    #[test]
+    fn answers_from_a_complete_entry() {
+        let entry = entry(10, &[(0, "0123456789")], "max-age=9, no-cache=\"x\"");
+        for (fields, status, content_range, body) in [
+            ([].as_slice(), 200, None, "0123456789"),
+            (&[(RANGE, "bytes=0-1")], 206, Some("bytes 0-1/10"), "01"),
+            (&[(RANGE, "bytes=8-")], 206, Some("bytes 8-9/10"), "89"),
+            (&[(RANGE, "bytes=-1")], 206, Some("bytes 9-9/10"), "9"),
+            (&[(RANGE, "bytes=10-")], 416, Some("bytes */10"), ""),
+            (&[(RANGE, "lines=1-2")], 200, None, "0123456789"),
+            (&[(RANGE, "bytes=0-1"), (http::header::IF_RANGE, "\"b\"")], 200, None, "0123456789"),
+            (&[(RANGE, "bytes=0-1"), (http::header::IF_RANGE, "\"a\"")], 206, Some("bytes 0-1/10"), "01"),
+            (&[(IF_NONE_MATCH, "\"a\"")], 304, None, ""),
+            (&[(IF_NONE_MATCH, "\"b\"")], 200, None, "0123456789"),
+        ] {
+            let answered = ask(&entry, &Method::GET, fields).expect("an answer");
+            assert_eq!(answered.status.as_u16(), status, "{fields:?}");
+            let range = answered.headers.get(CONTENT_RANGE).map(|value| value.to_str().expect("text"));
+            assert_eq!(range, content_range, "{fields:?}");
+            assert_eq!(text(&answered), body, "{fields:?}");
+            assert_eq!(answered.headers[AGE], "7");
+            assert_eq!(answered.headers[ETAG], "\"a\"");
+            assert!(!answered.headers.contains_key("x"), "a field named by no-cache");
+        }
+        let several = [(RANGE, "bytes=0-1,3-4")];
+        assert!(ask(&entry, &Method::GET, &several).is_none());
+        let head = ask(&entry, &Method::HEAD, &[]).expect("an answer");
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+    }
+
+    #[test]
+    fn answers_from_a_partial_entry() {
+        let entry = entry(10, &[(4, "45678")], "max-age=9");
+        assert!(ask(&entry, &Method::GET, &[]).is_none());
+        for (range, expected) in [
+            ("bytes=4-8", Some("45678")),
+            ("bytes=6-8", Some("678")),
+            ("bytes=6-9", None),
+            ("bytes=6-", None),
+            ("bytes=-1", None),
+            ("bytes=10-", None),
+        ] {
+            let answered = ask(&entry, &Method::GET, &[(RANGE, range)]);
+            assert_eq!(answered.as_ref().map(text).as_deref(), expected, "{range}");
+        }
+        assert_eq!(ask(&entry, &Method::HEAD, &[]).expect("an answer").status, StatusCode::OK);
+    }
+}

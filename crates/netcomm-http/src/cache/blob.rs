@@ -1,0 +1,121 @@
+//! Bytes of stored bodies, wherever they lie.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use netcomm_core::{Body, Result};
+
+/// A run of stored bytes that never changes: shared memory, or something a store reads. Cheap to clone.
+#[derive(Clone)]
+pub struct Blob {
+    kind: Kind,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Memory(Bytes),
+    Stored(Arc<dyn ReadBlob>),
+}
+
+/// A blob that has to be read from somewhere. A store whose blobs are no longer referred to may delete them once the
+/// last clone is dropped.
+pub trait ReadBlob: fmt::Debug + Send + Sync + 'static {
+    /// What the store knows the blob by.
+    fn id(&self) -> u64;
+
+    /// Its length in bytes.
+    fn len(&self) -> u64;
+
+    /// Whether it has no bytes.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Opens a part of it. The future checks that the blob is there and whole as far as that can be told cheaply, and
+    /// that the first bytes are sound: if it fails, the response is fetched anew.
+    fn open(self: Arc<Self>, range: Range<u64>) -> Opening;
+}
+
+/// A body on its way from a store.
+pub type Opening = Pin<Box<dyn Future<Output = Result<Body>> + Send>>;
+
+impl Blob {
+    /// A blob in memory.
+    #[must_use]
+    pub fn memory(bytes: Bytes) -> Self {
+        Self { kind: Kind::Memory(bytes) }
+    }
+
+    /// A blob that a store reads.
+    #[must_use]
+    pub fn stored(blob: Arc<dyn ReadBlob>) -> Self {
+        Self { kind: Kind::Stored(blob) }
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match &self.kind {
+            Kind::Memory(bytes) => bytes.len() as u64,
+            Kind::Stored(blob) => blob.len(),
+        }
+    }
+
+    /// Whether it has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes, if they are in memory.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        match &self.kind {
+            Kind::Memory(bytes) => Some(bytes),
+            Kind::Stored(_) => None,
+        }
+    }
+
+    /// What its store knows it by; `None` for one in memory.
+    #[must_use]
+    pub fn id(&self) -> Option<u64> {
+        match &self.kind {
+            Kind::Memory(_) => None,
+            Kind::Stored(blob) => Some(blob.id()),
+        }
+    }
+
+    /// Opens a part of it.
+    ///
+    /// # Errors
+    ///
+    /// What the store fails with; a blob in memory does not fail.
+    ///
+    /// # Panics
+    ///
+    /// If the range reaches beyond the end of a blob in memory.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub async fn open(&self, range: Range<u64>) -> Result<Body> {
+        match &self.kind {
+            Kind::Memory(bytes) => {
+                // What lies in memory has a length that `usize` holds.
+                Ok(bytes.slice(range.start as usize..range.end as usize).into())
+            }
+            Kind::Stored(blob) => Arc::clone(blob).open(range).await,
+        }
+    }
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.id().is_some() { "stored" } else { "memory" };
+        f.debug_struct("Blob").field("kind", &kind).field("len", &self.len()).finish()
+    }
+}

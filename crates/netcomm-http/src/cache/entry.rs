@@ -1,0 +1,183 @@
+//! A stored response.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, StatusCode};
+use netcomm_core::Redacted;
+
+use crate::cache::blob::Blob;
+use crate::cache::freshness::Terms;
+
+/// A stored response, immutable: what changes it makes another one, which shares its body.
+pub struct Entry {
+    parts: EntryParts,
+    /// What the cache's rules make of the head; worked out once.
+    terms: OnceLock<Terms>,
+}
+
+/// Everything that a store has to keep of an entry.
+#[derive(Clone)]
+pub struct EntryParts {
+    /// The status; of a partial response that of the whole, 200.
+    pub status: StatusCode,
+    /// The header fields without those that belong to a connection (RFC 9111 §3.1).
+    pub headers: HeaderMap,
+    /// The request header fields that selected this response (RFC 9111 §4.1).
+    pub selecting: Selecting,
+    /// When the request was sent that brought or last confirmed it.
+    pub requested_at: SystemTime,
+    /// When its head came, or was last confirmed.
+    pub received_at: SystemTime,
+    /// How long it is fresh, in place of what the head says, if the caller said so.
+    pub ttl: Option<Duration>,
+    /// The length of the whole body, if that is known.
+    pub length: Option<u64>,
+    /// The pieces of the body that there are, in order, none over another.
+    pub segments: Vec<Segment>,
+}
+
+/// The request header fields that an entry was selected by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selecting {
+    /// Each field that `Vary` names, with its value in normal form; `None` where the request had none.
+    pub fields: Vec<(HeaderName, Option<Bytes>)>,
+    /// A fingerprint of the request's credentials in a private cache: what was fetched for one user is not given to
+    /// another.
+    pub identity: Option<u64>,
+}
+
+/// A piece of a body: a blob, and where it begins.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// The offset of its first byte in the whole body.
+    pub start: u64,
+    /// The bytes of the blob that count.
+    pub part: Range<u64>,
+    /// Its bytes.
+    pub blob: Blob,
+}
+
+impl Segment {
+    /// A whole blob at that offset.
+    #[must_use]
+    pub fn whole(start: u64, blob: Blob) -> Self {
+        Self { start, part: 0..blob.len(), blob }
+    }
+
+    /// How many bytes it holds.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.part.end - self.part.start
+    }
+
+    /// The bytes of the whole body that it holds.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        self.start..self.start + self.bytes()
+    }
+}
+
+impl Entry {
+    /// An entry of these parts.
+    #[must_use]
+    pub fn new(parts: EntryParts) -> Self {
+        Self { parts, terms: OnceLock::new() }
+    }
+
+    /// The parts, for stores that write them down.
+    #[must_use]
+    pub fn parts(&self) -> &EntryParts {
+        &self.parts
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.parts.status
+    }
+
+    /// The stored header fields.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// Whether the whole body is there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        match (self.parts.length, self.parts.segments.as_slice()) {
+            (Some(0), []) => true,
+            (Some(length), segments) => {
+                let mut at = 0;
+                for segment in segments {
+                    let range = segment.range();
+                    if range.start != at {
+                        return false;
+                    }
+                    at = range.end;
+                }
+                at == length
+            }
+            (None, _) => false,
+        }
+    }
+
+    /// Bytes of the body that are there.
+    #[must_use]
+    pub fn body_bytes(&self) -> u64 {
+        self.parts.segments.iter().map(Segment::bytes).sum()
+    }
+
+    /// About how many bytes the entry takes in memory: its head and those pieces of its body that lie there.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        let EntryParts { headers, selecting, segments, .. } = &self.parts;
+        // A header map allocates ahead: 104 bytes for each name that has room, four for each place in its index, which
+        // is a third larger; 72 more for each value but the first of a name.
+        let rooms = headers.capacity() * 104 + headers.capacity().div_ceil(3) * 4 * 4;
+        let values = (headers.len() - headers.keys_len()) * 72;
+        let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let selected: usize = (selecting.fields.iter())
+            .map(|(_, value)| size_of::<(HeaderName, Option<Bytes>)>() + value.as_ref().map_or(0, Bytes::len))
+            .sum();
+        let body: u64 =
+            segments.iter().filter_map(|segment| segment.blob.as_bytes()).map(|bytes| bytes.len() as u64).sum();
+        let pieces = size_of_val(segments.as_slice());
+        (size_of::<Self>() + rooms + values + texts + selected + pieces) as u64 + body
+    }
+
+    /// The groups that the response belongs to (RFC 9875 §2).
+    pub fn groups(&self) -> impl Iterator<Item = String> {
+        crate::cache::groups::of(&self.parts.headers).into_iter()
+    }
+
+    pub(crate) fn terms(&self, make: impl FnOnce(&EntryParts) -> Terms) -> &Terms {
+        self.terms.get_or_init(|| make(&self.parts))
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("status", &self.parts.status)
+            .field("headers", &Redacted(&self.parts.headers))
+            .field("length", &self.parts.length)
+            .field("body_bytes", &self.body_bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EntryParts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntryParts")
+            .field("status", &self.status)
+            .field("headers", &Redacted(&self.headers))
+            .field("length", &self.length)
+            .field("segments", &self.segments)
+            .finish_non_exhaustive()
+    }
+}

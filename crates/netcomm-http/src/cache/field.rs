@@ -1,0 +1,173 @@
+//! Readers of field values that several rooms want.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::HeaderName;
+
+/// All values of a field as one (RFC 9110 §5.2). `None` if there is no such field.
+pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
+    let mut values = headers.get_all(name).iter();
+    let mut all = values.next()?.as_bytes().to_vec();
+    for value in values {
+        all.extend_from_slice(b", ");
+        all.extend_from_slice(value.as_bytes());
+    }
+    Some(all)
+}
+
+/// The members of a list (RFC 9110 §5.6.1), without the white space around them and without empty ones; commas in
+/// quoted strings do not part members.
+pub(crate) fn members<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers.get_all(name).into_iter().flat_map(|value| split(value.as_bytes())).filter(|member| !member.is_empty())
+}
+
+/// The members of one value of a list, empty ones included.
+pub(crate) fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (mut quoted, mut escaped) = (false, false);
+        let comma = text.iter().position(|&byte| match byte {
+            _ if escaped => {
+                escaped = false;
+                false
+            }
+            b'\\' if quoted => {
+                escaped = true;
+                false
+            }
+            b'"' => {
+                quoted = !quoted;
+                false
+            }
+            b',' => !quoted,
+            _ => false,
+        });
+        let member = comma.map_or(text, |at| &text[..at]);
+        rest = comma.map(|at| &text[at + 1..]);
+        Some(member.trim_ascii())
+    })
+}
+
+/// A number of seconds (RFC 9111 §1.2.2): digits only. One too large to be held is the largest there is.
+pub(crate) fn seconds(text: &[u8]) -> Option<Duration> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let number =
+        text.iter().try_fold(0_u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit - b'0')));
+    Some(Duration::from_secs(u64::from(number.unwrap_or(u32::MAX)).min(MOST_SECONDS)))
+}
+
+/// 2³¹ seconds, which stands for "for ever" (RFC 9111 §1.2.2).
+const MOST_SECONDS: u64 = 1 << 31;
+
+/// A date in any of the three forms of RFC 9110 §5.6.7. Letters of either case are taken, and a day of the week that is
+/// not that of the date: the date counts.
+pub(crate) fn date(text: &[u8]) -> Option<SystemTime> {
+    /// The longest form: `Wednesday, 09-Nov-94 08:49:37 GMT`.
+    const LONGEST: usize = 33;
+    const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    const SHORT: usize = 3;
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LONGEST && text.is_ascii())?;
+    if let Ok(date) = httpdate::parse_http_date(text) {
+        return Some(date);
+    }
+    let mut usual = String::with_capacity(LONGEST);
+    let mut in_word = false;
+    for letter in text.chars() {
+        usual.push(if in_word { letter.to_ascii_lowercase() } else { letter.to_ascii_uppercase() });
+        in_word = letter.is_ascii_alphabetic();
+    }
+    if usual.ends_with(" Gmt") {
+        usual.replace_range(usual.len() - SHORT.., "GMT");
+    }
+    let day = usual.split(|c: char| !c.is_ascii_alphabetic()).next()?;
+    let rest = &usual[day.len()..];
+    let named = |name: &str| if day.len() == SHORT { name[..SHORT].to_owned() } else { name.to_owned() };
+    DAYS.iter().any(|name| named(name) == day).then_some(())?;
+    DAYS.iter().find_map(|name| httpdate::parse_http_date(&format!("{}{rest}", named(name))).ok())
+}
+
+/// The date in a field that has exactly one value.
+pub(crate) fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    let mut values = headers.get_all(name).iter();
+    let (first, None) = (values.next()?, values.next()) else { return None };
+    date(first.as_bytes())
+}
+
+/// A date as it is written (RFC 9110 §5.6.7).
+#[cfg(test)]
+pub(crate) fn written(date: SystemTime) -> String {
+    httpdate::fmt_http_date(date)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_lists() {
+        let members = |text: &'static str| {
+            split(text.as_bytes()).map(|m| std::str::from_utf8(m).expect(text)).collect::<Vec<_>>()
+        };
+        assert_eq!(members("a, b ,c"), ["a", "b", "c"]);
+        assert_eq!(members(r#"a="x, y", b"#), [r#"a="x, y""#, "b"]);
+        assert_eq!(members(r#"a="x\", y", b"#), [r#"a="x\", y""#, "b"]);
+        assert_eq!(members(",a,"), ["", "a", ""]);
+        assert_eq!(members(r#""open, b"#), [r#""open, b"#]);
+    }
+
+    #[test]
+    fn numbers_of_seconds() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("003600", Some(3600)),
+            ("2147483647", Some(2_147_483_647)),
+            ("2147483648", Some(MOST_SECONDS)),
+            ("99999999999999999999999", Some(MOST_SECONDS)),
+            ("", None),
+            ("-1", None),
+            ("+1", None),
+            ("1.0", None),
+            ("a1", None),
+            ("1 ", None),
+        ] {
+            assert_eq!(seconds(text.as_bytes()), expected.map(Duration::from_secs), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn dates() {
+        let expected = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777));
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "SUN, 06 NOV 1994 08:49:37 gMT",
+            "sun, 06 nov 1994 08:49:37 GMT",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Mon Nov  6 08:49:37 1994",
+        ] {
+            assert_eq!(date(text.as_bytes()), expected, "{text}");
+        }
+        for text in [
+            "",
+            "0",
+            "Son, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Sun, 06 Nov 1994 08:49:37 AEST",
+            "Sun, 06 Nov 94 08:49:37 GMT",
+            "Sun 06 Nov 1994 08:49:37 GMT",
+            "Sun,  06 Nov 1994 08:49:37 GMT",
+            "Sun, 06-Nov-1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08.49.37 GMT",
+            "Sun, 06 Nov 1994 8:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+        ] {
+            assert_eq!(date(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! Responses kept in memory.
+
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::fmt;
+use std::future::{Future, ready};
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use lru::{DefaultHasher, LruCache};
+
+use crate::cache::blob::Blob;
+use crate::cache::entry::Entry;
+use crate::cache::key::Key;
+use crate::cache::store::{Change, Stats, Store, Variants, WriteBlob};
+
+/// Locks that the keys are spread over.
+const SHARDS: usize = 16;
+/// What a key takes beside its text: its node and place in the table, the text's count, the list of its variants.
+/// Measured, as is the next: see the test `overhead_of_a_million_entries`.
+const KEY_OVERHEAD: u64 = 232;
+/// What an entry takes beside [`Entry::weight`]: its count, the rounding of the allocator, the index of its fields.
+const ENTRY_OVERHEAD: u64 = 112;
+/// A chunk of this size is kept as it is if it is the whole body; what is smaller is copied. A chunk is often a small view
+/// of a receive buffer and would keep all of it in memory; the wire engine's buffers end at about 400 KiB, so that a
+/// larger one wastes less than it holds. The copy of a body of 64 KiB takes about 4 us, once in its life.
+const KEPT_BYTES: usize = 512 * 1024;
+/// The most that is allocated ahead for a body that says how long it will be.
+const AHEAD_BYTES: u64 = 1024 * 1024;
+
+/// A [`Store`] in memory: what was not used for longest is forgotten first. Cheap to clone; clones share what they hold.
+///
+/// It holds at most `max_bytes` over all: keys, heads, bodies, bodies on their way in, and what the tables take (344
+/// bytes for a key with one entry, beside its text and [`Entry::weight`]). Threads that store at the same moment may pass the bound for that
+/// moment, by what they bring. Bodies that are being read live on until their readers are done, and do not count.
+///
+/// One body may take a quarter of it, and the entries under one key half. Bodies lie in one piece each; one whose length
+/// was not announced takes up to twice its bytes while it comes in.
+///
+/// What is used least is known exactly among the keys that share a lock (a sixteenth of all), and roughly over all.
+#[derive(Clone)]
+pub struct Memory {
+    shared: Arc<Shared>,
+    max_body_bytes: u64,
+}
+
+struct Shared {
+    shards: [Mutex<LruCache<Key, Slot>>; SHARDS],
+    hasher: DefaultHasher,
+    /// Locked inside of a shard's lock, never around one.
+    groups: Mutex<Groups>,
+    max_bytes: u64,
+    bytes: AtomicU64,
+    entries: AtomicU64,
+    evicted: AtomicU64,
+}
+
+struct Slot {
+    variants: Variants,
+    weight: u64,
+    /// Whether one of them is in a group, so that the others never touch the index.
+    is_grouped: bool,
+}
+
+/// The keys with an entry of that group: by [`group_name`].
+type Groups = HashMap<Box<str>, HashSet<Key>>;
+
+impl Memory {
+    /// An empty store of at most that many bytes. With 0 it keeps nothing.
+    #[must_use]
+    pub fn new(max_bytes: u64) -> Self {
+        let hasher = DefaultHasher::default();
+        let shards = std::array::from_fn(|_| Mutex::new(LruCache::unbounded_with_hasher(hasher.clone())));
+        let shared = Shared {
+            shards,
+            hasher,
+            groups: Mutex::default(),
+            max_bytes,
+            bytes: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+        };
+        Self { shared: Arc::new(shared), max_body_bytes: max_bytes / 4 }
+    }
+
+    /// The most bytes that one body may have, for bodies written through this handle; by default a quarter of all.
+    #[must_use]
+    pub fn with_max_body_bytes(self, max_body_bytes: u64) -> Self {
+        Self { max_body_bytes, ..self }
+    }
+
+    /// The entries under a key, as [`Store::load`] gives them, at once: one short lock, and nothing is allocated.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<Variants> {
+        self.shared.lock(self.shared.shard(key)).get(key).map(|slot| Arc::clone(&slot.variants))
+    }
+}
+
+impl Store for Memory {
+    fn load(&self, key: &Key) -> impl Future<Output = Variants> + Send {
+        ready(self.get(key).unwrap_or_default())
+    }
+
+    fn update(&self, key: &Key, change: Change) -> impl Future<Output = ()> + Send {
+        self.shared.update(key, |entries| Some(change(entries)));
+        ready(())
+    }
+
+    fn write(&self, length: Option<u64>) -> Option<Box<dyn WriteBlob>> {
+        if length.is_some_and(|length| length > self.max_body_bytes) || self.max_body_bytes == 0 {
+            return None;
+        }
+        Some(Box::new(Writer {
+            shared: Arc::clone(&self.shared),
+            length,
+            max_bytes: self.max_body_bytes,
+            charged: 0,
+            body: Pending::Empty,
+        }))
+    }
+
+    fn remove_group(&self, origin: &str, group: &str) -> impl Future<Output = ()> + Send {
+        let keys: Vec<Key> = match self.shared.groups().get(&*group_name(origin, group)) {
+            Some(keys) => keys.iter().cloned().collect(),
+            None => Vec::new(),
+        };
+        for key in keys {
+            self.shared.update(&key, |entries| {
+                let is_outside = |entry: &&Arc<Entry>| entry.groups().all(|own| own != group);
+                Some(entries.iter().filter(is_outside).cloned().collect())
+            });
+        }
+        ready(())
+    }
+
+    fn clear(&self) -> impl Future<Output = ()> + Send {
+        for shard in 0..SHARDS {
+            let mut gone = Vec::new();
+            let mut slots = self.shared.lock(shard);
+            while let Some((key, slot)) = slots.pop_lru() {
+                self.shared.forget(&key, &slot);
+                gone.push(slot);
+            }
+            // Bodies are freed outside of the lock, here and elsewhere.
+            drop(slots);
+        }
+        ready(())
+    }
+
+    fn list(&self, after: Option<&Key>, most: usize) -> impl Future<Output = Vec<(Key, Variants)>> + Send {
+        let mut first = BinaryHeap::new();
+        for shard in 0..SHARDS {
+            for (key, slot) in self.shared.lock(shard).iter() {
+                let is_wanted = after.is_none_or(|after| key > after);
+                if is_wanted && (first.len() < most || first.peek().is_some_and(|Listed(last, _)| key < last)) {
+                    first.push(Listed(key.clone(), Arc::clone(&slot.variants)));
+                    if first.len() > most {
+                        first.pop();
+                    }
+                }
+            }
+        }
+        ready(first.into_sorted_vec().into_iter().map(|Listed(key, variants)| (key, variants)).collect())
+    }
+
+    fn stats(&self) -> impl Future<Output = Stats> + Send {
+        ready(Stats {
+            entries: self.shared.entries.load(Ordering::Relaxed),
+            bytes: self.shared.bytes.load(Ordering::Relaxed),
+            max_bytes: self.shared.max_bytes,
+            evicted: self.shared.evicted.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Shared {
+    fn shard(&self, key: &Key) -> usize {
+        // The table inside uses the low bits and the highest seven.
+        (self.hasher.hash_one(key) >> 40) as usize % SHARDS
+    }
+
+    fn lock(&self, shard: usize) -> MutexGuard<'_, LruCache<Key, Slot>> {
+        // Nothing is half done where a change can panic.
+        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what `change` makes of the entries in their place; `None` leaves them.
+    fn update(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Option<Vec<Arc<Entry>>>) {
+        let shard = self.shard(key);
+        let mut slots = self.lock(shard);
+        let Some(changed) = change(slots.peek(key).map_or(&[], |slot| &*slot.variants)) else { return };
+        let old = slots.pop(key);
+        if let Some(old) = &old {
+            self.forget(key, old);
+        }
+        let new = Slot::new(key, changed, self.max_bytes / 2);
+        if !new.variants.is_empty() {
+            self.remember(key, &new);
+            slots.put(key.clone(), new);
+        }
+        drop(slots);
+        drop(old);
+        self.evict(shard, Some(key));
+    }
+
+    fn remember(&self, key: &Key, slot: &Slot) {
+        self.bytes.fetch_add(slot.weight, Ordering::Relaxed);
+        self.entries.fetch_add(slot.variants.len() as u64, Ordering::Relaxed);
+        if slot.is_grouped {
+            let mut groups = self.groups();
+            for group in slot.variants.iter().flat_map(|entry| entry.groups()) {
+                groups.entry(group_name(key.origin(), &group)).or_default().insert(key.clone());
+            }
+        }
+    }
+
+    fn forget(&self, key: &Key, slot: &Slot) {
+        self.bytes.fetch_sub(slot.weight, Ordering::Relaxed);
+        self.entries.fetch_sub(slot.variants.len() as u64, Ordering::Relaxed);
+        if slot.is_grouped {
+            let mut groups = self.groups();
+            for group in slot.variants.iter().flat_map(|entry| entry.groups()) {
+                let name = group_name(key.origin(), &group);
+                if let Some(keys) = groups.get_mut(&name) {
+                    keys.remove(key);
+                    if keys.is_empty() {
+                        groups.remove(&name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) > self.max_bytes
+    }
+
+    /// Forgets what was not used for longest until there is room: in that shard first, then in the others. `keep` is
+    /// the key just put there. Whether there is room.
+    fn evict(&self, shard: usize, keep: Option<&Key>) -> bool {
+        for shard in (shard..SHARDS).chain(0..shard) {
+            if !self.is_over() {
+                return true;
+            }
+            let mut gone = Vec::new();
+            let mut slots = self.lock(shard);
+            while self.is_over() && slots.peek_lru().is_some_and(|(key, _)| Some(key) != keep) {
+                let Some((key, slot)) = slots.pop_lru() else { break };
+                self.forget(&key, &slot);
+                self.evicted.fetch_add(slot.variants.len() as u64, Ordering::Relaxed);
+                gone.push(slot);
+            }
+            drop(slots);
+        }
+        !self.is_over()
+    }
+
+    /// Makes room for bytes of a body on its way in. Whether there is room; if not, nothing is counted.
+    fn charge(&self, bytes: u64) -> bool {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Bodies on their way in are under no key, so where to begin is free to choose.
+        let has_room = before + bytes <= self.max_bytes || self.evict(before as usize % SHARDS, None);
+        if !has_room {
+            self.discharge(bytes);
+        }
+        has_room
+    }
+
+    fn discharge(&self, bytes: u64) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Slot {
+    /// The first of these entries, as many as have room.
+    fn new(key: &Key, mut entries: Vec<Arc<Entry>>, max_bytes: u64) -> Self {
+        let mut weight = key.as_str().len() as u64 + KEY_OVERHEAD;
+        let mut fitting = 0;
+        for entry in &entries {
+            let more = weight.saturating_add(entry.weight() + ENTRY_OVERHEAD);
+            if more > max_bytes {
+                break;
+            }
+            weight = more;
+            fitting += 1;
+        }
+        entries.truncate(fitting);
+        let is_grouped = entries.iter().any(|entry| entry.groups().next().is_some());
+        Self { variants: entries.into(), weight, is_grouped }
+    }
+}
+
+/// Unambiguous: neither an origin's parts nor a group hold a line feed.
+fn group_name(origin: &str, group: &str) -> Box<str> {
+    format!("{origin}\n{group}").into()
+}
+
+/// Ordered by its key.
+struct Listed(Key, Variants);
+
+impl PartialEq for Listed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+
+impl Eq for Listed {}
+
+impl PartialOrd for Listed {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Listed {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+/// A body on its way in. Its bytes count from the moment they come, so that a crowd of them cannot pass the bound.
+struct Writer {
+    shared: Arc<Shared>,
+    length: Option<u64>,
+    max_bytes: u64,
+    charged: u64,
+    body: Pending,
+}
+
+enum Pending {
+    Empty,
+    /// One large chunk so far.
+    Kept(Bytes),
+    Copied(Vec<u8>),
+    GivenUp,
+}
+
+impl Writer {
+    fn give_up(&mut self) {
+        self.shared.discharge(std::mem::take(&mut self.charged));
+        self.body = Pending::GivenUp;
+    }
+
+    /// A buffer that begins with these bytes. It is as large as the body will be, unless that is much: a length may be a lie.
+    fn buffer(&self, first: &[u8]) -> Vec<u8> {
+        let ahead = self.length.unwrap_or(0).min(AHEAD_BYTES.max(first.len() as u64)) as usize;
+        let mut buffer = Vec::with_capacity(ahead.max(first.len()));
+        buffer.extend_from_slice(first);
+        buffer
+    }
+}
+
+impl WriteBlob for Writer {
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<bool> {
+        Poll::Ready(!matches!(self.body, Pending::GivenUp))
+    }
+
+    fn write(&mut self, bytes: Bytes) {
+        let more = bytes.len() as u64;
+        if more == 0 || matches!(self.body, Pending::GivenUp) {
+            return;
+        }
+        if self.charged + more > self.max_bytes || !self.shared.charge(more) {
+            return self.give_up();
+        }
+        self.charged += more;
+        self.body = match std::mem::replace(&mut self.body, Pending::Empty) {
+            Pending::Empty if bytes.len() >= KEPT_BYTES => Pending::Kept(bytes),
+            Pending::Empty => Pending::Copied(self.buffer(&bytes)),
+            Pending::Kept(first) => {
+                let mut buffer = self.buffer(&first);
+                buffer.extend_from_slice(&bytes);
+                Pending::Copied(buffer)
+            }
+            // Copied as they come: many small chunks, kept as they are, would take several times their size.
+            Pending::Copied(mut buffer) => {
+                buffer.extend_from_slice(&bytes);
+                Pending::Copied(buffer)
+            }
+            Pending::GivenUp => Pending::GivenUp,
+        };
+    }
+
+    fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Blob>> {
+        let bytes = match std::mem::replace(&mut self.body, Pending::GivenUp) {
+            Pending::GivenUp => return Poll::Ready(None),
+            Pending::Empty => Bytes::new(),
+            Pending::Kept(bytes) => bytes,
+            Pending::Copied(buffer) => buffer.into_boxed_slice().into(),
+        };
+        // From here on they count with the entry that is made of them.
+        self.shared.discharge(std::mem::take(&mut self.charged));
+        Poll::Ready(Some(Blob::memory(bytes)))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.discharge(self.charged);
+    }
+}
+
+impl fmt::Debug for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Memory")
+            .field("entries", &self.shared.entries)
+            .field("bytes", &self.shared.bytes)
+            .field("max_bytes", &self.shared.max_bytes)
+            .field("max_body_bytes", &self.max_body_bytes)
+            .finish()
+    }
+}

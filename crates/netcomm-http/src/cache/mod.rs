@@ -1,0 +1,61 @@
+//! Responses kept for later calls (RFC 9111).
+//!
+//! A [`Cache`] is handed to [`ClientBuilder::cache`](crate::ClientBuilder::cache); clients that share one share what is
+//! stored. It is private (for one user) unless it is built to be shared. What a call wants otherwise it says by
+//! [`RequestBuilder::cache_mode`](crate::RequestBuilder::cache_mode) and its neighbours; what the cache did for it is
+//! told by [`Response::cache_status`](crate::Response::cache_status) and by a `Cache-Status` field (RFC 9211).
+//!
+//! ```
+//! use netcomm_core::Env;
+//! use netcomm_http::Client;
+//! use netcomm_http::cache::{Cache, CacheMode};
+//!
+//! # async fn example(env: &Env) -> netcomm_core::Result<()> {
+//! let client = Client::builder(env).cache(Cache::memory(64 << 20)).build()?;
+//! let first = client.get("https://a.example/list").send().await?.bytes().await?;
+//! let again = client.get("https://a.example/list").cache_mode(CacheMode::OnlyIfCached).send().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The rules are pure functions over requests, entries and the time; the stores ([`Memory`], and with feature
+//! `cache-disk` `Disk`) know no rules.
+
+mod answering;
+mod blob;
+mod combining;
+mod directives;
+mod entry;
+mod field;
+mod freshness;
+mod groups;
+mod handle;
+mod invalidation;
+mod key;
+mod memory;
+mod mode;
+mod plan;
+pub(crate) mod range;
+pub(crate) mod selecting;
+mod status;
+mod store;
+mod storing;
+mod tee;
+pub(crate) mod validation;
+
+pub use blob::{Blob, Opening, ReadBlob};
+pub use entry::{Entry, EntryParts, Segment, Selecting};
+pub use handle::{Cache, CacheBuilder};
+pub use key::Key;
+pub use memory::Memory;
+pub use mode::CacheMode;
+pub use status::{CacheStatus, Forwarded};
+pub use store::{Change, Stats, Store, Variants, WriteBlob};
+
+pub(crate) use answering::answered;
+pub(crate) use groups::invalidated_by as invalidated_groups;
+pub(crate) use handle::Epoch;
+pub(crate) use invalidation::invalidated;
+pub(crate) use plan::{EndToEnd, Excuse, Forward, Plan, Question, Serve, answer, plan, rescue};
+pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
+pub(crate) use tee::{Stored, body_of, chained, keep};

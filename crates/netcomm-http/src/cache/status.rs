@@ -1,0 +1,138 @@
+//! `Cache-Status` (RFC 9211), as a value and as a field.
+
+use std::fmt::{self, Write as _};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// What the cache did for a response (RFC 9211).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CacheStatus {
+    /// Whether the response came from store without the origin being asked.
+    pub hit: bool,
+    /// Why the request went on towards the origin.
+    pub forwarded: Option<Forwarded>,
+    /// The status of the origin's answer, where it was another one than the response has.
+    pub forwarded_status: Option<StatusCode>,
+    /// For how many seconds the stored response will be fresh; negative for how long it has been stale.
+    pub ttl: Option<i64>,
+    /// Whether the origin's answer was stored.
+    pub stored: bool,
+    /// Whether the request was answered together with another one that was in flight.
+    pub collapsed: bool,
+    /// More, in a word: why a stale response was used, or why the answer was not stored.
+    pub detail: Option<&'static str>,
+}
+
+/// Why a request went on (RFC 9211 §2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Forwarded {
+    /// The cache was told to keep out.
+    Bypass,
+    /// The method has to reach the origin.
+    Method,
+    /// Nothing is stored under the URI.
+    UriMiss,
+    /// What is stored goes with other requests.
+    VaryMiss,
+    /// The request's own directives want it.
+    Request,
+    /// What is stored is stale.
+    Stale,
+    /// Only a part of what is asked for is stored.
+    Partial,
+}
+
+impl Forwarded {
+    /// The token of the field.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+/// A member of the field, without the name of the cache.
+impl fmt::Display for CacheStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.hit {
+            f.write_str("; hit")?;
+        }
+        if let Some(why) = self.forwarded {
+            write!(f, "; fwd={}", why.as_str())?;
+        }
+        if let Some(status) = self.forwarded_status {
+            write!(f, "; fwd-status={}", status.as_u16())?;
+        }
+        if let Some(ttl) = self.ttl {
+            write!(f, "; ttl={ttl}")?;
+        }
+        if self.stored {
+            f.write_str("; stored")?;
+        }
+        if self.collapsed {
+            f.write_str("; collapsed")?;
+        }
+        match self.detail {
+            Some(detail) => write!(f, "; detail={detail}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CacheStatus {
+    /// Adds the member of the cache of that name, a token, behind those of the caches nearer to the origin.
+    pub(crate) fn add_to(&self, headers: &mut HeaderMap, name: &str) {
+        let mut text = String::with_capacity(64);
+        text.push_str(name);
+        if write!(text, "{self}").is_ok()
+            && let Ok(value) = HeaderValue::try_from(text)
+        {
+            headers.append(CACHE_STATUS, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members() {
+        for (status, expected) in [
+            (CacheStatus { hit: true, ttl: Some(376), ..Default::default() }, "c; hit; ttl=376"),
+            (
+                CacheStatus { hit: true, ttl: Some(-412), detail: Some("offline"), ..Default::default() },
+                "c; hit; ttl=-412; detail=offline",
+            ),
+            (
+                CacheStatus {
+                    forwarded: Some(Forwarded::Stale),
+                    forwarded_status: Some(StatusCode::NOT_MODIFIED),
+                    stored: true,
+                    collapsed: true,
+                    ..Default::default()
+                },
+                "c; fwd=stale; fwd-status=304; stored; collapsed",
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.append(CACHE_STATUS, HeaderValue::from_static("other; hit"));
+            status.add_to(&mut headers, "c");
+            let values: Vec<_> = headers.get_all(CACHE_STATUS).iter().collect();
+            assert_eq!(values, ["other; hit", expected]);
+            // It is a list of the structured kind.
+            assert!(sfv::Parser::new(expected).parse::<sfv::List>().is_ok(), "{expected}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Which responses are stored, and what of them (RFC 9111 §3).
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName,
+    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::cache::directives::{RequestDirectives, ResponseDirectives};
+use crate::cache::field;
+use crate::cache::freshness::{Rules, is_heuristically_cacheable};
+
+/// Fields that belong to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
+static HOP_BY_HOP: [HeaderName; 10] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    HeaderName::from_static("proxy-authentication-info"),
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    TRAILER,
+];
+
+/// A response, and the request that it answers.
+pub(crate) struct Arrived<'a> {
+    pub(crate) method: &'a Method,
+    /// Whether `Content-Location` names the URI of the request.
+    pub(crate) names_itself: bool,
+    pub(crate) request: &'a HeaderMap,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    /// Whether the caller gave it a time to live.
+    pub(crate) ttl: bool,
+}
+
+/// Whether a response is stored; if not, why, in a word.
+pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'static str> {
+    let &Arrived { method, names_itself, request, status, headers, ttl } = arrived;
+    let asked = RequestDirectives::of(request);
+    if asked.no_store {
+        return Err("request-no-store");
+    }
+    if matches!(status.as_u16(), 100..=199 | 304 | 416) {
+        return Err("status");
+    }
+    let told = ResponseDirectives::of(headers, &rules.targets);
+    match *method {
+        Method::GET => {}
+        // RFC 9110 §9.3.3: with explicit freshness, and only as the answer to a later GET of the same URI.
+        Method::POST if names_itself && status.is_success() && is_explicit(&told, headers, rules) => {}
+        _ => return Err("method"),
+    }
+    if status == StatusCode::PARTIAL_CONTENT && !request.contains_key(RANGE) {
+        return Err("unasked-part");
+    }
+    if ttl {
+        return if status.is_success() || is_heuristically_cacheable(status) { Ok(()) } else { Err("status") };
+    }
+    // RFC 9111 §5.2.2.3: `must-understand` overrides `no-store` where the status is understood.
+    if told.must_understand {
+        if !is_understood(status) {
+            return Err("status");
+        }
+    } else if told.no_store {
+        return Err("no-store");
+    }
+    if rules.shared {
+        if told.private.is_whole() {
+            return Err("private");
+        }
+        // RFC 9111 §3.5.
+        if request.contains_key(AUTHORIZATION) && !(told.public || told.must_revalidate || told.s_maxage.is_some()) {
+            return Err("authorization");
+        }
+    }
+    let reason = told.public
+        || (!rules.shared && !told.private.is_absent())
+        || is_explicit(&told, headers, rules)
+        || is_heuristically_cacheable(status);
+    if reason { Ok(()) } else { Err("nothing-allows") }
+}
+
+fn is_explicit(told: &ResponseDirectives, headers: &HeaderMap, rules: &Rules) -> bool {
+    told.max_age.is_some()
+        || (rules.shared && told.s_maxage.is_some())
+        || (!told.targeted && headers.contains_key(EXPIRES))
+}
+
+/// The final statuses whose caching requirements are known here (RFC 9111 §3).
+fn is_understood(status: StatusCode) -> bool {
+    is_heuristically_cacheable(status) || matches!(status.as_u16(), 302 | 303 | 307 | 400 | 403 | 500 | 502 | 503 | 504)
+}
+
+/// The header fields of a response as they are stored: without those of its connection, and in a shared cache without
+/// those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each answer.
+pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
+    let mut stored = headers.clone();
+    for member in field::members(headers, &CONNECTION) {
+        if let Ok(name) = HeaderName::from_bytes(member) {
+            stored.remove(name);
+        }
+    }
+    for name in &HOP_BY_HOP {
+        stored.remove(name);
+    }
+    if rules.shared {
+        for name in ResponseDirectives::of(headers, &rules.targets).private.fields() {
+            stored.remove(name);
+        }
+    }
+    if is_part {
+        stored.remove(CONTENT_RANGE);
+        stored.remove(CONTENT_LENGTH);
+    }
+    stored
+}
+
+/// The stored fields after a confirmation (RFC 9111 §3.2): each field of the new head takes the place of the stored one
+/// of its name, but for those that describe the stored bytes.
+pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules) -> HeaderMap {
+    static OF_THE_BYTES: [HeaderName; 6] = [
+        CONTENT_LENGTH,
+        http::header::CONTENT_ENCODING,
+        CONTENT_RANGE,
+        HeaderName::from_static("content-md5"),
+        HeaderName::from_static("content-digest"),
+        http::header::ETAG,
+    ];
+    let mut fresh = stored_fields(new, false, rules);
+    for name in &OF_THE_BYTES {
+        if stored.contains_key(name) || *name != http::header::ETAG {
+            fresh.remove(name);
+        }
+    }
+    let mut updated = stored.clone();
+    // The age belongs to the moment when the head came (RFC 9111 §4.2.3).
+    updated.remove(http::header::AGE);
+    crate::headers::replace(&mut updated, fresh);
+    updated
+}
+
+/// Whether a `Content-Location` names the URI itself.
+pub(crate) fn names_itself(headers: &HeaderMap, uri: &http::Uri) -> bool {
+    headers
+        .get(CONTENT_LOCATION)
+        .and_then(|value| crate::cache::invalidation::resolved(uri, value))
+        .is_some_and(|named| named == *uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn rules(shared: bool) -> Rules {
+        Rules {
+            shared,
+            targets: Vec::new(),
+            heuristic_fraction: 0.1,
+            heuristic_most: Duration::from_secs(86_400),
+            unreachable: Duration::MAX,
+        }
+    }
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (HeaderName::from_static(name), value.parse().expect(value))).collect()
+    }
+
+    #[test]
+    fn what_is_stored() {
+        let get = &Method::GET;
+        let none: &[(&'static str, &str)] = &[];
+        let cc = |value: &'static str| vec![("cache-control", value)];
+        // Method, request, status, response; private and shared.
+        for (method, request, status, response, private, shared) in [
+            (get, none, 200, vec![], Ok(()), Ok(())),
+            (get, none, 201, vec![], Err("nothing-allows"), Err("nothing-allows")),
+            (get, none, 201, cc("max-age=1"), Ok(()), Ok(())),
+            (get, none, 201, cc("s-maxage=1"), Err("nothing-allows"), Ok(())),
+            (get, none, 201, vec![("expires", "0")], Ok(()), Ok(())),
+            (get, none, 201, cc("public"), Ok(()), Ok(())),
+            (get, none, 201, cc("private"), Ok(()), Err("private")),
+            (get, none, 201, cc("private=\"a\", max-age=1"), Ok(()), Ok(())),
+            (get, none, 200, cc("no-store, max-age=1"), Err("no-store"), Err("no-store")),
+            (get, none, 200, cc("no-store, max-age=1, must-understand"), Ok(()), Ok(())),
+            (get, none, 599, cc("max-age=1, must-understand"), Err("status"), Err("status")),
+            (get, none, 599, cc("max-age=1"), Ok(()), Ok(())),
+            (get, none, 304, cc("max-age=1"), Err("status"), Err("status")),
+            (get, none, 416, cc("max-age=1"), Err("status"), Err("status")),
+            (get, none, 206, cc("max-age=1"), Err("unasked-part"), Err("unasked-part")),
+            (get, &[("range", "bytes=0-1")], 206, cc("max-age=1"), Ok(()), Ok(())),
+            (get, &[("cache-control", "no-store")], 200, vec![], Err("request-no-store"), Err("request-no-store")),
+            (get, &[("authorization", "x")], 200, cc("max-age=1"), Ok(()), Err("authorization")),
+            (get, &[("authorization", "x")], 200, cc("max-age=1, must-revalidate"), Ok(()), Ok(())),
+            (get, &[("authorization", "x")], 200, cc("s-maxage=1"), Ok(()), Ok(())),
+            (&Method::PUT, none, 200, cc("max-age=1"), Err("method"), Err("method")),
+            (&Method::POST, none, 200, cc("max-age=1"), Err("method"), Err("method")),
+        ] {
+            for (is_shared, expected) in [(false, private), (true, shared)] {
+                let (request, headers) = (headers(request), headers(&response));
+                let status = StatusCode::from_u16(status).expect("a status");
+                let arrived =
+                    Arrived { method, names_itself: false, request: &request, status, headers: &headers, ttl: false };
+                let verdict = permits(&arrived, &rules(is_shared));
+                assert_eq!(verdict, expected, "{method} {request:?} {status} {headers:?}, shared: {is_shared}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_post_answers_a_later_get_if_it_says_so() {
+        let uri: http::Uri = "http://a.example/x".parse().expect("a URI");
+        for (location, explicit, expected) in [("/x", true, true), ("/y", true, false), ("/x", false, false)] {
+            let mut headers = headers(&[("content-location", location)]);
+            if explicit {
+                headers.insert("cache-control", "max-age=9".parse().expect("a value"));
+            }
+            let arrived = Arrived {
+                method: &Method::POST,
+                names_itself: names_itself(&headers, &uri),
+                request: &HeaderMap::new(),
+                status: StatusCode::OK,
+                headers: &headers,
+                ttl: false,
+            };
+            assert_eq!(permits(&arrived, &rules(false)).is_ok(), expected, "{location} {explicit}");
+        }
+    }
+
+    #[test]
+    fn fields_of_the_connection_are_not_stored() {
+        let came = headers(&[
+            ("connection", "close, a"),
+            ("a", "1"),
+            ("keep-alive", "timeout=1"),
+            ("proxy-authenticate", "x"),
+            ("upgrade", "x"),
+            ("b", "1"),
+            ("set-cookie", "s"),
+            ("cache-control", "private=\"set-cookie\""),
+        ]);
+        let names = |headers: HeaderMap| {
+            let mut names: Vec<_> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(stored_fields(&came, false, &rules(false))), ["b", "cache-control", "set-cookie"]);
+        assert_eq!(names(stored_fields(&came, false, &rules(true))), ["b", "cache-control"]);
+    }
+
+    #[test]
+    fn a_confirmation_updates_all_but_what_describes_the_bytes() {
+        let stored = headers(&[
+            ("a", "1"),
+            ("b", "1"),
+            ("age", "9"),
+            ("content-length", "5"),
+            ("content-encoding", "gzip"),
+            ("etag", "\"1\""),
+        ]);
+        let new = headers(&[
+            ("a", "2"),
+            ("content-length", "0"),
+            ("content-encoding", "br"),
+            ("etag", "\"2\""),
+            ("content-type", "t"),
+            ("connection", "c"),
+            ("c", "1"),
+        ]);
+        let updated = updated_fields(&stored, &new, &rules(false));
+        let expected = headers(&[
+            ("a", "2"),
+            ("b", "1"),
+            ("content-length", "5"),
+            ("content-encoding", "gzip"),
+            ("etag", "\"1\""),
+            ("content-type", "t"),
+        ]);
+        assert_eq!(updated, expected);
+    }
+}

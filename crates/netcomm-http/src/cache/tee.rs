@@ -1,0 +1,283 @@
+//! Bodies on their way: into the store while they are read, and out of it.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use netcomm_core::{Body, Error, Result};
+
+use crate::cache::entry::{EntryParts, Segment};
+use crate::cache::handle::{Cache, Epoch};
+use crate::cache::key::Key;
+use crate::cache::store::WriteBlob;
+use crate::cache::validation;
+
+/// A response that is to be stored, without its body.
+pub(crate) struct Stored {
+    pub(crate) cache: Cache,
+    pub(crate) key: Key,
+    pub(crate) parts: EntryParts,
+    /// When the request was sent.
+    pub(crate) sent: Epoch,
+    /// The offset of the first byte that will come.
+    pub(crate) start: u64,
+    /// Where the bytes should end, if a `Content-Range` says so.
+    pub(crate) end: Option<u64>,
+}
+
+impl Stored {
+    /// Finishes the body and stores the response with it. `whole`: the body came to its end.
+    async fn commit(mut self, mut writer: Box<dyn WriteBlob>, whole: bool) {
+        let Some(blob) = poll_fn(|cx| writer.poll_finish(cx)).await else { return };
+        let came = self.start + blob.len();
+        if whole {
+            match self.end {
+                None => self.parts.length = Some(came),
+                Some(end) if end == came => {}
+                // The part ends otherwise than it said. Where it was said to be the last one, the whole ends with it;
+                // its length is another one then, so that it is never put together with other parts.
+                Some(end) if self.parts.length == Some(end) => self.parts.length = Some(came),
+                Some(_) => return,
+            }
+        } else if blob.is_empty() || self.end.is_some_and(|end| came > end) {
+            return;
+        }
+        if !blob.is_empty() {
+            self.parts.segments.push(Segment::whole(self.start, blob));
+        }
+        self.cache.put(&self.key, self.parts, self.sent).await;
+    }
+
+    /// Whether a body that breaks off is worth keeping: its rest can be asked for (RFC 9111 §3.3).
+    fn keeps_parts(&self) -> bool {
+        validation::strong_validator(&self.parts.headers).is_some() && self.parts.length.is_some()
+    }
+}
+
+/// The body, stored as it is read. `None` in its place if the store has no room for it.
+pub(crate) async fn keep(stored: Stored, body: Body) -> (Body, bool) {
+    let length = body.len();
+    let Some(mut writer) = stored.cache.write(length) else { return (body, false) };
+    if let Some(bytes) = body.as_bytes() {
+        // It is there already: the next call finds it stored.
+        if !bytes.is_empty() {
+            if !poll_fn(|cx| writer.poll_ready(cx)).await {
+                return (body, false);
+            }
+            writer.write(bytes.clone());
+        }
+        stored.commit(writer, true).await;
+        return (body, true);
+    }
+    let keeps_parts = stored.keeps_parts();
+    let tee = Tee { source: body, keeps_parts, state: State::Reading { writer, stored } };
+    (Body::boxed(Box::pin(tee)), true)
+}
+
+/// A body that goes into the store while it is read.
+struct Tee {
+    source: Body,
+    keeps_parts: bool,
+    state: State,
+}
+
+enum State {
+    Reading {
+        writer: Box<dyn WriteBlob>,
+        stored: Stored,
+    },
+    /// The last bytes are given out once the next call would find the response.
+    Storing {
+        commit: Pin<Box<dyn Future<Output = ()> + Send>>,
+        last: Option<Frame<Bytes>>,
+    },
+    Done,
+}
+
+impl Tee {
+    /// Ends the reading: what has come is stored.
+    fn commit(&mut self, whole: bool, last: Option<Frame<Bytes>>) {
+        if let State::Reading { writer, stored } = std::mem::replace(&mut self.state, State::Done) {
+            self.state = State::Storing { commit: Box::pin(stored.commit(writer, whole)), last };
+        }
+    }
+
+    /// Stores the part that has come of a body that breaks off.
+    fn keep_part(&mut self) {
+        if !self.keeps_parts || !matches!(self.state, State::Reading { .. }) {
+            self.state = State::Done;
+            return;
+        }
+        self.commit(false, None);
+        let State::Storing { mut commit, .. } = std::mem::replace(&mut self.state, State::Done) else { return };
+        // A store in memory is done at once; for another one somebody must wait.
+        if commit.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            drop(runtime.spawn(commit));
+        }
+    }
+}
+
+impl HttpBody for Tee {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.state {
+                State::Done => return Pin::new(&mut this.source).poll_frame(cx),
+                State::Storing { commit, last } => {
+                    ready!(commit.as_mut().poll(cx));
+                    let last = last.take();
+                    this.state = State::Done;
+                    if let Some(frame) = last {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+                State::Reading { writer, .. } => {
+                    if !ready!(writer.poll_ready(cx)) {
+                        this.state = State::Done;
+                        continue;
+                    }
+                    match ready!(Pin::new(&mut this.source).poll_frame(cx)) {
+                        None => this.commit(true, None),
+                        Some(Err(error)) => {
+                            this.keep_part();
+                            return Poll::Ready(Some(Err(error)));
+                        }
+                        Some(Ok(frame)) => {
+                            if let Some(data) = frame.data_ref() {
+                                writer.write(data.clone());
+                            }
+                            if !this.source.is_end_stream() {
+                                return Poll::Ready(Some(Ok(frame)));
+                            }
+                            this.commit(true, Some(frame));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Done) && self.source.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.state {
+            State::Storing { last: Some(frame), .. } => {
+                SizeHint::with_exact(frame.data_ref().map_or(0, |data| data.len() as u64))
+            }
+            _ => self.source.size_hint(),
+        }
+    }
+}
+
+impl Drop for Tee {
+    fn drop(&mut self) {
+        self.keep_part();
+    }
+}
+
+/// The body that segments make up. The first one is opened now, so that a store that has lost it says so before the
+/// head is given out.
+pub(crate) async fn body_of(segments: Vec<Segment>) -> Result<Body> {
+    let length = segments.iter().map(Segment::bytes).sum();
+    let mut segments = segments.into_iter();
+    let Some(first) = segments.next() else { return Ok(Body::empty()) };
+    let first = first.blob.open(first.part.clone()).await?;
+    match segments.len() {
+        0 => Ok(first),
+        _ => Ok(chained(first, None, segments.collect(), length)),
+    }
+}
+
+/// Bodies one after the other, of that length in all: one that is open, perhaps another one, and stored segments.
+pub(crate) fn chained(first: Body, second: Option<Body>, rest: Vec<Segment>, length: u64) -> Body {
+    Body::boxed(Box::pin(Chain { current: Current::Reading(first), second, rest: rest.into_iter(), left: length }))
+}
+
+struct Chain {
+    current: Current,
+    second: Option<Body>,
+    rest: std::vec::IntoIter<Segment>,
+    left: u64,
+}
+
+enum Current {
+    Reading(Body),
+    Opening(Pin<Box<dyn Future<Output = Result<Body>> + Send>>),
+}
+
+impl HttpBody for Chain {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.current {
+                Current::Opening(opening) => this.current = Current::Reading(ready!(opening.as_mut().poll(cx))?),
+                Current::Reading(body) => match ready!(Pin::new(body).poll_frame(cx)) {
+                    Some(frame) => {
+                        if let Some(data) = frame.as_ref().ok().and_then(Frame::data_ref) {
+                            this.left = this.left.saturating_sub(data.len() as u64);
+                        }
+                        return Poll::Ready(Some(frame));
+                    }
+                    None => {
+                        if let Some(second) = this.second.take() {
+                            this.current = Current::Reading(second);
+                        } else if let Some(Segment { part, blob, .. }) = this.rest.next() {
+                            this.current = Current::Opening(Box::pin(async move { blob.open(part).await }));
+                        } else {
+                            return Poll::Ready(None);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(&self.current, Current::Reading(body) if body.is_end_stream())
+            && self.second.is_none()
+            && self.rest.as_slice().is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::blob::Blob;
+
+    fn segment(start: u64, text: &'static str) -> Segment {
+        Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))
+    }
+
+    #[tokio::test]
+    async fn segments_make_a_body() {
+        for (segments, expected) in [
+            (vec![], ""),
+            (vec![segment(0, "abc")], "abc"),
+            (vec![segment(0, "abc"), segment(3, "de"), segment(5, "f")], "abcdef"),
+        ] {
+            let body = body_of(segments).await.expect("bytes in memory");
+            assert_eq!(body.len(), Some(expected.len() as u64));
+            assert_eq!(body.collect(100).await.expect("bytes in memory"), expected);
+        }
+        let tail = vec![segment(4, "ef"), segment(6, "g")];
+        let body = chained("ab".to_owned().into(), Some("cd".to_owned().into()), tail, 7);
+        assert_eq!(body.len(), Some(7));
+        assert_eq!(body.collect(100).await.expect("bytes in memory"), "abcdefg");
+    }
+}
