@@ -48,12 +48,12 @@ const UNSENT_REPLAYS: u32 = 16;
 pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Response> {
     let started = client.clock().now();
     let Request { method, address, headers, body, options } = *request;
-    let mut call = Call::new(client, &options, address.clone(), started);
+    let mut call = Call::new(client, &options, address, started);
     let whole = options.continues.is_none();
     if whole {
         call.emit_at(started, Interest::CALL, || Event::CallStarted {
             method: method.clone(),
-            url: address.redacted(),
+            url: call.address.redacted(),
         });
     }
     let unfinished = Unfinished { client, call: call.id, started, whole };
