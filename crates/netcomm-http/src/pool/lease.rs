@@ -15,11 +15,22 @@ pub(crate) struct Lease {
     pool: Weak<Shared>,
     soiled: bool,
     last: bool,
+    crowded: bool,
 }
 
 impl Lease {
     pub(super) fn new(h1: Box<H1>, key: Arc<Key>, pool: &Arc<Shared>) -> Self {
-        Self { h1: Some(h1), key, pool: Arc::downgrade(pool), soiled: false, last: false }
+        Self { h1: Some(h1), key, pool: Arc::downgrade(pool), soiled: false, last: false, crowded: false }
+    }
+
+    pub(super) fn crowded(mut self, crowded: bool) -> Self {
+        self.crowded = crowded;
+        self
+    }
+
+    /// Whether many calls to the same origin are under way.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.crowded
     }
 
     pub(crate) fn h1(&self) -> &H1 {

@@ -150,9 +150,9 @@ impl Pool {
         loop {
             let taken = shared.lock().take(key, fresh, now, network.generation);
             match taken {
-                Taken::Idle(h1, key) => {
+                Taken::Idle { h1, key, crowded } => {
                     // The look at the connection reads from its socket: not under the lock.
-                    let mut lease = Lease::new(h1, key, shared);
+                    let mut lease = Lease::new(h1, key, shared).crowded(crowded);
                     if lease.h1_mut().is_usable() {
                         let reused = lease.h1().was_used();
                         return Ok(Checkout { wire: Wire::H1(lease), reused, waited: false });

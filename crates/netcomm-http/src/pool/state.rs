@@ -16,6 +16,8 @@ use crate::origin::Origin;
 /// Requests that one connection about to be made is expected to serve where the origin is known to multiplex.
 #[cfg(feature = "http2")]
 const STREAMS_EXPECTED: usize = 100;
+/// With more connections to an origin in use than that, its calls are a crowd.
+const CROWD: usize = 8;
 /// A connection is let go this long before its peer said it would close it, for the request that is under way then.
 const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(1);
 
@@ -122,7 +124,12 @@ pub(super) struct DialOrder {
 }
 
 pub(super) enum Taken {
-    Idle(Box<H1>, Arc<Key>),
+    Idle {
+        h1: Box<H1>,
+        key: Arc<Key>,
+        /// Whether many calls to the origin are under way.
+        crowded: bool,
+    },
     #[cfg(feature = "http2")]
     Stream(Arc<H2>, Arc<Key>),
     Wait {
@@ -162,7 +169,8 @@ impl State {
                 let meta = idle.h1.meta();
                 // The end of its greatest age is in its expiry already.
                 if meta.generation == generation && meta.id >= epoch && now < idle.expires {
-                    return Taken::Idle(idle.h1, Arc::clone(&slot.key));
+                    let crowded = slot.open - slot.idle.len() > CROWD;
+                    return Taken::Idle { h1: idle.h1, key: Arc::clone(&slot.key), crowded };
                 }
                 slot.open -= 1;
                 self.open -= 1;

@@ -54,6 +54,43 @@ async fn a_call_is_polled_when_it_starts_and_when_its_answer_is_there() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_a_crowd_calls_give_way_once_and_all_come_through() {
+    const CALLS: usize = 20;
+    let gate = Gate::new();
+    let stage = stage(ScriptedServer::builder().route("/", Reply::status(200).body("ok").held_by(&gate)));
+    let client = stage.client();
+    for gives_way in [false, true] {
+        gate.shut();
+        let calls: Vec<_> = (0..CALLS)
+            .map(|_| {
+                let client = client.clone();
+                tokio::spawn(async move { counted(client.get("http://a.example/").send()).await })
+            })
+            .collect();
+        while gate.waiting() < CALLS {
+            tokio::task::yield_now().await;
+        }
+        gate.open();
+        let story = async {
+            let mut polls = Vec::new();
+            for call in calls {
+                let (response, polled) = call.await.unwrap();
+                assert_eq!(response.unwrap().text().await.unwrap(), "ok");
+                polls.push(polled);
+            }
+            polls
+        };
+        let (polls, took) = timed(story).await;
+        assert_eq!(took, Duration::ZERO);
+        // The first eight find a quiet place, also among connections that have been used.
+        let quiet = polls.iter().filter(|polls| **polls == 2).count();
+        assert_eq!(quiet, if gives_way { 8 } else { quiet }, "{polls:?}");
+        assert!(!gives_way || polls.iter().all(|polls| *polls <= 3), "{polls:?}");
+    }
+    assert_eq!(stage.dialer.dials(), CALLS);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_piece_of_a_body_wakes_whoever_waits_for_it_wherever_it_is_read() {
     let gates: Vec<Gate> = (0..4).map(|_| Gate::new()).collect();
     let mut script = Script::new().request().send("HTTP/1.1 200 OK\r\ncontent-length: 40000\r\n\r\n");
