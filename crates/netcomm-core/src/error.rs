@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -136,11 +137,14 @@ impl Phase {
 /// The error of every netcomm crate: a kind, where it happened, and what lies beneath.
 ///
 /// `Display` is one lower-case line without the source's text (walk [`source`](StdError::source) for that). URLs are
-/// kept without user information and query; secrets never appear. One pointer in size.
+/// kept without user information and query; secrets never appear. One pointer in size. A clone tells the same failure
+/// to another caller: both have the one source, and what is added to either later stays with it.
+#[derive(Clone)]
 pub struct Error {
     inner: Box<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     operation: &'static str,
@@ -149,7 +153,7 @@ struct Inner {
     status: Option<StatusCode>,
     phase: Option<Phase>,
     unsent: bool,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -186,7 +190,7 @@ impl Error {
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.inner.source = Some(source.into());
+        self.inner.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -408,6 +412,19 @@ mod tests {
     #[test]
     fn one_pointer() {
         assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+
+    #[test]
+    fn a_clone_shares_the_source_and_nothing_that_is_added_later() {
+        let error = Error::new(ErrorKind::Closed, "read body").with_source(std::io::Error::other("inner text"));
+        let told = error.clone().with_url("http://a/").with_unsent();
+        assert_eq!((told.kind(), told.operation()), (ErrorKind::Closed, "read body"));
+        assert_eq!((error.url(), error.is_unsent()), (None, false));
+        let source = |error: &Error| {
+            let source = error.source().and_then(|source| source.downcast_ref::<std::io::Error>());
+            std::ptr::from_ref(source.expect("the type of the source stays"))
+        };
+        assert_eq!(source(&told), source(&error));
     }
 
     #[test]
