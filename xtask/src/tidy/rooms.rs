@@ -20,6 +20,8 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("h2", "netcomm-http", "conn"),
     ("psl", "netcomm-http", "cookie"),
     ("async_compression", "netcomm-http", "decode"),
+    ("redb", "netcomm-http", "cache/disk/index"),
+    ("crc32fast", "netcomm-http", "cache/disk"),
     ("tower_service", "netcomm-http", "service"),
     ("tower_layer", "netcomm-http", "service"),
 ];

@@ -13,6 +13,8 @@ use lru::LruCache;
 use netcomm_core::{Error, ErrorKind, Result};
 
 use crate::cache::combining;
+#[cfg(feature = "cache-disk")]
+use crate::cache::disk::Disk;
 use crate::cache::entry::{Entry, EntryParts};
 use crate::cache::freshness::Rules;
 use crate::cache::groups;
@@ -49,6 +51,8 @@ pub(crate) type Epoch = u64;
 enum AnyStore {
     /// Asked without a detour: a hit must cost next to nothing.
     Memory(Memory),
+    #[cfg(feature = "cache-disk")]
+    Disk(Disk),
     Other(Box<dyn StoreDyn>),
 }
 
@@ -57,6 +61,13 @@ impl Cache {
     #[must_use]
     pub fn memory(max_bytes: u64) -> Self {
         Self::builder().memory(max_bytes).build()
+    }
+
+    /// A private cache in a directory of its own, of at most that many bytes; see [`Disk::open`].
+    #[cfg(feature = "cache-disk")]
+    #[must_use]
+    pub fn disk(dir: impl Into<std::path::PathBuf>, max_bytes: u64) -> Self {
+        Self::builder().disk(Disk::open(dir, max_bytes)).build()
     }
 
     /// Starts a cache: private, in memory, 64 MiB.
@@ -79,6 +90,11 @@ impl Cache {
     pub async fn get(&self, key: &Key) -> Variants {
         match &self.inner.store {
             AnyStore::Memory(store) => store.get(key).unwrap_or_default(),
+            #[cfg(feature = "cache-disk")]
+            AnyStore::Disk(store) => match store.get(key) {
+                Some(variants) => variants,
+                None => StoreDyn::load(store, key).await,
+            },
             AnyStore::Other(store) => store.load(key).await,
         }
     }
@@ -106,6 +122,8 @@ impl Cache {
     fn store(&self) -> &dyn StoreDyn {
         match &self.inner.store {
             AnyStore::Memory(store) => store,
+            #[cfg(feature = "cache-disk")]
+            AnyStore::Disk(store) => store,
             AnyStore::Other(store) => &**store,
         }
     }
@@ -238,6 +256,14 @@ impl CacheBuilder {
     /// Keeps responses in memory, at most that many bytes. Default: 64 MiB.
     pub fn memory(mut self, max_bytes: u64) -> Self {
         self.store = Some(AnyStore::Memory(Memory::new(max_bytes)));
+        self
+    }
+
+    /// Keeps responses in that directory. Fingerprints of credentials are made anew with each cache: what was stored for
+    /// requests with `Authorization` does not answer after a restart.
+    #[cfg(feature = "cache-disk")]
+    pub fn disk(mut self, disk: Disk) -> Self {
+        self.store = Some(AnyStore::Disk(disk));
         self
     }
 

@@ -25,6 +25,8 @@ mod answering;
 mod blob;
 mod combining;
 mod directives;
+#[cfg(feature = "cache-disk")]
+mod disk;
 mod entry;
 mod field;
 mod freshness;
@@ -44,6 +46,8 @@ mod tee;
 pub(crate) mod validation;
 
 pub use blob::{Blob, Opening, ReadBlob};
+#[cfg(feature = "cache-disk")]
+pub use disk::{Disk, DiskBuilder};
 pub use entry::{Entry, EntryParts, Segment, Selecting};
 pub use handle::{Cache, CacheBuilder};
 pub use key::Key;

@@ -1,6 +1,9 @@
 //! Integration tests.
 
 mod auth;
+#[cfg(feature = "cache-disk")]
+mod cache_disk;
+mod cache_store;
 mod calls;
 #[cfg(all(feature = "gzip", feature = "brotli", feature = "zstd", feature = "json"))]
 mod codings;

@@ -1,0 +1,514 @@
+//! Bodies in files.
+//!
+//! A file is a header of 24 bytes and the body in blocks of 64 KiB, the last one shorter, each with a checksum of four
+//! bytes after it. Header: `ncblob`, version, line feed; the blob's number; the body's length. The checksum is CRC-32
+//! over the blob's number, the block's number and the block, so that no sound block passes for another one. A file
+//! that is complete has its last name and is never written again.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, ready};
+use std::{fmt, mem};
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use netcomm_core::{Body, Error, ErrorKind, Result};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::shared::{Command, Shared};
+use crate::cache::blob::{Blob, Opening, ReadBlob};
+use crate::cache::store::WriteBlob;
+
+const MAGIC: [u8; 8] = *b"ncblob\x01\n";
+const HEADER_BYTES: u64 = 24;
+pub(super) const BLOCK_BYTES: usize = 64 * 1024;
+const SUM_BYTES: usize = 4;
+/// Blocks read or written in one go on a blocking thread.
+const BATCH_BLOCKS: usize = 4;
+/// Bodies up to this size stand in the index, beside their heads.
+const INLINE_BYTES: usize = 16 * 1024;
+
+/// Written, but no entry refers to it yet.
+const NEW: u8 = 0;
+const PLACED: u8 = 1;
+/// No entry refers to it any more.
+const RELEASED: u8 = 2;
+
+/// The bytes of the file of a body of that length.
+pub(super) fn file_bytes(length: u64) -> u64 {
+    HEADER_BYTES + length + length.div_ceil(BLOCK_BYTES as u64) * SUM_BYTES as u64
+}
+
+fn sum(id: u64, block: u64, data: &[u8]) -> [u8; SUM_BYTES] {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&id.to_le_bytes());
+    hasher.update(&block.to_le_bytes());
+    hasher.update(data);
+    hasher.finalize().to_le_bytes()
+}
+
+fn header(id: u64, length: u64) -> [u8; HEADER_BYTES as usize] {
+    let mut header = [0; HEADER_BYTES as usize];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..16].copy_from_slice(&id.to_le_bytes());
+    header[16..].copy_from_slice(&length.to_le_bytes());
+    header
+}
+
+/// A body in a file. The file goes with the last of these and the last entry that refers to it.
+pub(super) struct DiskBlob {
+    shared: Weak<Shared>,
+    id: u64,
+    length: u64,
+    state: AtomicU8,
+    /// Found damaged or gone: not tried again.
+    is_broken: AtomicBool,
+}
+
+impl DiskBlob {
+    fn new(shared: &Arc<Shared>, id: u64, length: u64, state: u8) -> Arc<Self> {
+        Arc::new(Self {
+            shared: Arc::downgrade(shared),
+            id,
+            length,
+            state: AtomicU8::new(state),
+            is_broken: AtomicBool::new(false),
+        })
+    }
+
+    /// One that the index knows.
+    pub(super) fn known(shared: &Arc<Shared>, id: u64, length: u64) -> Arc<Self> {
+        Self::new(shared, id, length, PLACED)
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// An entry refers to it.
+    pub(super) fn place(&self) {
+        if self.state.swap(PLACED, Ordering::AcqRel) == NEW
+            && let Some(shared) = self.shared.upgrade()
+        {
+            shared.discharge(file_bytes(self.length));
+        }
+    }
+
+    /// No entry refers to it: the file goes as soon as nobody reads it.
+    pub(super) fn release(&self) {
+        self.state.store(RELEASED, Ordering::Release);
+    }
+
+    fn broken(&self, detail: &'static str) -> Error {
+        if !self.is_broken.swap(true, Ordering::AcqRel)
+            && let Some(shared) = self.shared.upgrade()
+        {
+            shared.send(Command::Broken { id: self.id });
+        }
+        Error::new(ErrorKind::Io, "read cached body").with_detail(detail)
+    }
+}
+
+impl Drop for DiskBlob {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let state = *self.state.get_mut();
+        shared.unregister(self.id);
+        if state == NEW {
+            shared.discharge(file_bytes(self.length));
+        }
+        if state != PLACED {
+            shared.send(Command::Delete { id: self.id });
+        }
+    }
+}
+
+impl ReadBlob for DiskBlob {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn open(self: Arc<Self>, range: Range<u64>) -> Opening {
+        Box::pin(async move {
+            if range.start > range.end || range.end > self.length {
+                return Err(Error::new(ErrorKind::Invalid, "read cached body").with_detail("a range beyond its end"));
+            }
+            let (cursor, batch) = off_thread(move || {
+                let mut cursor = Cursor::open(self, range)?;
+                let batch = cursor.read()?;
+                Ok((cursor, batch))
+            })
+            .await??;
+            let mut batch = batch;
+            if cursor.range.is_empty() && batch.len() <= 1 {
+                return Ok(batch.pop_front().unwrap_or_default().into());
+            }
+            let left =
+                cursor.range.end - cursor.range.start + batch.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
+            Ok(Body::boxed(Box::pin(Reading { batch, next: Next::Idle(cursor), left })))
+        })
+    }
+}
+
+impl fmt::Debug for DiskBlob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DiskBlob").field("id", &self.id).field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.map_err(|error| Error::new(ErrorKind::Canceled, "read cached body").with_source(error))
+}
+
+/// An open file, and what is still to be read.
+struct Cursor {
+    file: File,
+    blob: Arc<DiskBlob>,
+    range: Range<u64>,
+    /// The block before which the file stands.
+    at: Option<u64>,
+}
+
+impl Cursor {
+    fn open(blob: Arc<DiskBlob>, range: Range<u64>) -> Result<Self> {
+        if blob.is_broken.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::Io, "read cached body").with_detail("the file is damaged"));
+        }
+        let Some(shared) = blob.shared.upgrade() else {
+            return Err(Error::new(ErrorKind::Canceled, "read cached body").with_detail("the cache is closed"));
+        };
+        let mut file = match File::open(shared.blob_path(blob.id)) {
+            Ok(file) => file,
+            // A crowd of open files says nothing about this one.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::new(ErrorKind::Io, "read cached body").with_source(error));
+            }
+            Err(_) => return Err(blob.broken("the file is gone")),
+        };
+        let mut found = [0; HEADER_BYTES as usize];
+        let is_sound = file.metadata().is_ok_and(|metadata| metadata.len() == file_bytes(blob.length))
+            && file.read_exact(&mut found).is_ok()
+            && found == header(blob.id, blob.length);
+        if !is_sound {
+            return Err(blob.broken("the file is damaged"));
+        }
+        Ok(Self { file, blob, range, at: Some(0) })
+    }
+
+    /// The next blocks, each as far as it is asked for; checked.
+    fn read(&mut self) -> Result<VecDeque<Bytes>> {
+        let mut batch = VecDeque::new();
+        if self.range.is_empty() {
+            return Ok(batch);
+        }
+        let step = (BLOCK_BYTES + SUM_BYTES) as u64;
+        let first = self.range.start / BLOCK_BYTES as u64;
+        let blocks = (self.range.end.div_ceil(BLOCK_BYTES as u64) - first).min(BATCH_BLOCKS as u64);
+        let from = first * BLOCK_BYTES as u64;
+        let until = self.blob.length.min((first + blocks) * BLOCK_BYTES as u64);
+        let mut buffer = vec![0; (until - from) as usize + blocks as usize * SUM_BYTES];
+        if self.at != Some(first) {
+            self.file
+                .seek(SeekFrom::Start(HEADER_BYTES + first * step))
+                .map_err(|_| self.blob.broken("cannot seek"))?;
+        }
+        self.file.read_exact(&mut buffer).map_err(|_| self.blob.broken("the file ends early"))?;
+        self.at = Some(first + blocks);
+        for (block, stored) in (first..).zip(buffer.chunks(BLOCK_BYTES + SUM_BYTES)) {
+            let (data, stored) = stored.split_at(stored.len() - SUM_BYTES);
+            if sum(self.blob.id, block, data) != stored {
+                return Err(self.blob.broken("a block is damaged"));
+            }
+        }
+        let buffer = Bytes::from(buffer);
+        for block in first..first + blocks {
+            let begin = block * BLOCK_BYTES as u64;
+            let end = self.blob.length.min(begin + BLOCK_BYTES as u64);
+            let wanted = self.range.start.max(begin)..self.range.end.min(end);
+            let place = (block - first) * step + (wanted.start - begin);
+            let length = wanted.end - wanted.start;
+            batch.push_back(buffer.slice(place as usize..(place + length) as usize));
+            self.range.start = wanted.end;
+        }
+        Ok(batch)
+    }
+}
+
+/// A body being read: a batch of blocks at hand, and the next one on its way. Holds at most eight blocks.
+struct Reading {
+    batch: VecDeque<Bytes>,
+    next: Next,
+    left: u64,
+}
+
+enum Next {
+    Idle(Cursor),
+    Running(JoinHandle<(Cursor, Result<VecDeque<Bytes>>)>),
+    Ended,
+}
+
+impl HttpBody for Reading {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let this = &mut *self;
+        if matches!(&this.next, Next::Idle(cursor) if !cursor.range.is_empty())
+            && let Next::Idle(mut cursor) = mem::replace(&mut this.next, Next::Ended)
+        {
+            this.next = Next::Running(spawn_blocking(move || {
+                let batch = cursor.read();
+                (cursor, batch)
+            }));
+        }
+        if this.batch.is_empty()
+            && let Next::Running(job) = &mut this.next
+        {
+            let (cursor, batch) = match ready!(Pin::new(job).poll(cx)) {
+                Ok((cursor, batch)) => (Some(cursor), batch),
+                Err(error) => (None, Err(Error::new(ErrorKind::Canceled, "read cached body").with_source(error))),
+            };
+            this.next = Next::Ended;
+            match (cursor, batch) {
+                (Some(cursor), Ok(batch)) => {
+                    this.batch = batch;
+                    this.next = Next::Idle(cursor);
+                }
+                (_, Err(error)) => return Poll::Ready(Some(Err(error))),
+                (None, Ok(_)) => {}
+            }
+        }
+        let Some(bytes) = this.batch.pop_front() else { return Poll::Ready(None) };
+        this.left -= bytes.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// A body on its way to disk: one batch fills while another one is written, so that it holds two at most, and a chunk.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    max_bytes: u64,
+    taken: u64,
+    buffer: Vec<u8>,
+    state: State,
+}
+
+enum State {
+    /// So far it may be small enough for the index.
+    Small,
+    /// Too large, and the directory is not open yet.
+    Opening(Pin<Box<dyn Future<Output = bool> + Send>>),
+    Idle(Part),
+    Running(JoinHandle<io::Result<Part>>),
+    Finishing(JoinHandle<io::Result<Part>>),
+    GivenUp,
+}
+
+/// A file that is no blob yet. Dropped, it is deleted.
+struct Part {
+    shared: Arc<Shared>,
+    file: Option<File>,
+    path: PathBuf,
+    id: u64,
+    blocks: u64,
+    length: u64,
+    /// It has become a blob.
+    is_taken: bool,
+}
+
+impl Part {
+    fn new(shared: Arc<Shared>) -> Self {
+        let id = shared.next_blob();
+        let path = shared.part_path(id);
+        Self { shared, file: None, path, id, blocks: 0, length: 0, is_taken: false }
+    }
+
+    /// Writes blocks; all but the last call give whole ones.
+    fn write(&mut self, data: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut file = File::create_new(&self.path)?;
+                file.write_all(&[0; HEADER_BYTES as usize])?;
+                self.file.insert(file)
+            }
+        };
+        let mut out = Vec::with_capacity(data.len() + data.len().div_ceil(BLOCK_BYTES) * SUM_BYTES);
+        for block in data.chunks(BLOCK_BYTES) {
+            out.extend_from_slice(block);
+            out.extend_from_slice(&sum(self.id, self.blocks, block));
+            self.blocks += 1;
+        }
+        file.write_all(&out)?;
+        self.length += data.len() as u64;
+        Ok(())
+    }
+
+    /// Gives the file its name.
+    fn complete(&mut self) -> io::Result<()> {
+        let Some(mut file) = self.file.take() else { return Err(io::ErrorKind::InvalidInput.into()) };
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&header(self.id, self.length))?;
+        drop(file);
+        let path = self.shared.blob_path(self.id);
+        if std::fs::rename(&self.path, &path).is_err() {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::rename(&self.path, &path)?;
+        }
+        self.path = path;
+        Ok(())
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if self.is_taken {
+            return;
+        }
+        // Perhaps on a thread that must not block, and complete although nobody waits for it any more.
+        self.file = None;
+        self.shared.send(Command::DeletePart { path: mem::take(&mut self.path) });
+    }
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, max_bytes: u64) -> Self {
+        Self { shared, max_bytes, taken: 0, buffer: Vec::new(), state: State::Small }
+    }
+
+    fn give_up(&mut self) {
+        self.state = State::GivenUp;
+        self.buffer = Vec::new();
+        self.shared.discharge(mem::take(&mut self.taken));
+    }
+
+    /// Moves on as far as it can without waiting; `true` if a batch was taken out of the buffer or there is none.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.state {
+                State::Small if self.buffer.len() <= INLINE_BYTES => return Poll::Ready(()),
+                State::Small => {
+                    let shared = Arc::clone(&self.shared);
+                    self.state = State::Opening(Box::pin(async move { shared.opened().await }));
+                }
+                State::Opening(opened) => match ready!(opened.as_mut().poll(cx)) {
+                    true => self.state = State::Idle(Part::new(Arc::clone(&self.shared))),
+                    false => self.give_up(),
+                },
+                State::Idle(_) if self.buffer.len() < BATCH_BLOCKS * BLOCK_BYTES => return Poll::Ready(()),
+                State::Idle(_) => {
+                    let State::Idle(mut part) = mem::replace(&mut self.state, State::GivenUp) else { continue };
+                    let whole = self.buffer.len() / BLOCK_BYTES * BLOCK_BYTES;
+                    let rest = self.buffer.split_off(whole);
+                    let data = mem::replace(&mut self.buffer, rest);
+                    self.state = State::Running(spawn_blocking(move || part.write(&data).map(|()| part)));
+                }
+                State::Running(job) => match Pin::new(job).poll(cx) {
+                    Poll::Ready(Ok(Ok(part))) => self.state = State::Idle(part),
+                    Poll::Ready(_) => {
+                        self.shared.note_failure();
+                        self.give_up();
+                    }
+                    // While one is being written the next may fill.
+                    Poll::Pending if self.buffer.len() < BATCH_BLOCKS * BLOCK_BYTES => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                },
+                State::Finishing(_) | State::GivenUp => return Poll::Ready(()),
+            }
+        }
+    }
+}
+
+impl WriteBlob for Writer {
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        ready!(self.poll_batch(cx));
+        Poll::Ready(!matches!(self.state, State::GivenUp))
+    }
+
+    fn write(&mut self, bytes: Bytes) {
+        if matches!(self.state, State::GivenUp) {
+            return;
+        }
+        let more = bytes.len() as u64;
+        if self.taken + more > self.max_bytes || !self.shared.charge(more) {
+            return self.give_up();
+        }
+        self.taken += more;
+        self.buffer.extend_from_slice(&bytes);
+    }
+
+    fn poll_finish(&mut self, cx: &mut Context<'_>) -> Poll<Option<Blob>> {
+        loop {
+            if !matches!(self.state, State::Finishing(_)) {
+                ready!(self.poll_batch(cx));
+            }
+            match &mut self.state {
+                State::Small => {
+                    let bytes = mem::take(&mut self.buffer).into_boxed_slice();
+                    self.give_up();
+                    return Poll::Ready(Some(Blob::memory(bytes.into())));
+                }
+                State::Running(job) => match ready!(Pin::new(job).poll(cx)) {
+                    Ok(Ok(part)) => self.state = State::Idle(part),
+                    _ => {
+                        self.shared.note_failure();
+                        self.give_up();
+                    }
+                },
+                State::Idle(_) => {
+                    let State::Idle(mut part) = mem::replace(&mut self.state, State::GivenUp) else { continue };
+                    let data = mem::take(&mut self.buffer);
+                    self.state = State::Finishing(spawn_blocking(move || {
+                        if !data.is_empty() {
+                            part.write(&data)?;
+                        }
+                        part.complete().map(|()| part)
+                    }));
+                }
+                State::Finishing(job) => {
+                    let finished = ready!(Pin::new(job).poll(cx));
+                    self.state = State::GivenUp;
+                    let Ok(Ok(mut part)) = finished else {
+                        self.shared.note_failure();
+                        self.give_up();
+                        return Poll::Ready(None);
+                    };
+                    part.is_taken = true;
+                    let blob = DiskBlob::new(&self.shared, part.id, part.length, NEW);
+                    self.shared.register(&blob);
+                    // From here on the blob counts, its file with all.
+                    self.shared.recharge(mem::take(&mut self.taken), file_bytes(part.length));
+                    return Poll::Ready(Some(Blob::stored(blob)));
+                }
+                State::Opening(_) => {}
+                State::GivenUp => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.shared.discharge(self.taken);
+    }
+}
