@@ -17,6 +17,9 @@ use crate::cache::range::{self, Asked};
 use crate::cache::status::Forwarded;
 use crate::cache::{selecting, validation};
 
+#[cfg(test)]
+mod tests;
+
 /// A request as the cache sees it: all fields that will be sent.
 #[derive(Clone, Copy)]
 pub(crate) struct Question<'a> {

@@ -1,0 +1,357 @@
+//! A request that goes on towards the origin, and what becomes of its answer.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, IF_RANGE, PRAGMA, RANGE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use netcomm_core::{Body, Result};
+
+use super::{Asked, Sent};
+use crate::cache::{self, Arrived, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Serve, Stored};
+use crate::call::{Call, Fields};
+
+impl Call<'_> {
+    /// The request goes on, and its answer is stored, confirms what is stored, or is replaced by it.
+    pub(super) async fn forward(
+        &mut self,
+        asked: &Asked<'_>,
+        forward: Forward,
+        body: Body,
+    ) -> Result<http::Response<Body>> {
+        let mut fields = asked.fields.clone();
+        let confirms = match &forward.gap {
+            Some((entry, gap)) => {
+                ask_for_gap(&mut fields, entry, gap);
+                false
+            }
+            None => {
+                !forward.candidates.is_empty() && cache::validation::make_conditional(&mut fields, &forward.candidates)
+            }
+        };
+        ask_end_to_end(&mut fields, forward.end_to_end);
+        let sent = self.sent_now(asked);
+        let spare = body.try_clone();
+        let outcome = self.attempts(asked.method, Fields::Dressed(fields), body).await;
+        let failure = outcome.as_ref().map(http::Response::status);
+        if failure.is_err() || failure.as_ref().is_ok_and(StatusCode::is_server_error) {
+            let rescue = forward
+                .fallback
+                .as_ref()
+                .and_then(|entry| cache::rescue(entry, &self.question(asked), asked.cache.rules(), failure));
+            if let Some(serve) = rescue {
+                let status = CacheStatus {
+                    forwarded: Some(forward.why),
+                    forwarded_status: outcome.as_ref().ok().map(http::Response::status),
+                    ..CacheStatus::default()
+                };
+                if let Some(response) = self.serve(asked, &serve, false, status).await {
+                    return Ok(response);
+                }
+            }
+        }
+        let response = outcome?;
+        let status = response.status();
+        if status == StatusCode::NOT_MODIFIED && confirms {
+            let confirmed = cache::validation::confirmed(&forward.candidates, &asked.fields, response.headers());
+            let entry = confirmed.map(Arc::clone);
+            match entry {
+                Some(entry) => {
+                    if let Some(response) = self.confirm(asked, &forward, &entry, response, sent).await {
+                        return Ok(response);
+                    }
+                }
+                // It answers the user's own condition.
+                None if cache::validation::is_conditional(&asked.fields) => {
+                    return self.settle(asked, &forward, response, sent).await;
+                }
+                None => {}
+            }
+            // What was confirmed is not there any more, or was never asked for.
+            return self.again(asked, &forward, spare).await;
+        }
+        if let Some((entry, gap)) = &forward.gap {
+            match status {
+                StatusCode::PARTIAL_CONTENT => {
+                    return match self.complete(asked, &forward, entry, gap, response, sent).await {
+                        Some(response) => Ok(response),
+                        None => self.again(asked, &forward, spare).await,
+                    };
+                }
+                StatusCode::RANGE_NOT_SATISFIABLE => return self.again(asked, &forward, spare).await,
+                _ => {}
+            }
+        }
+        self.settle(asked, &forward, response, sent).await
+    }
+
+    /// The request once more, as if nothing were stored.
+    async fn again(
+        &mut self,
+        asked: &Asked<'_>,
+        forward: &Forward,
+        body: Option<Body>,
+    ) -> Result<http::Response<Body>> {
+        let sent = self.sent_now(asked);
+        let fields = Fields::Dressed(asked.fields.clone());
+        let response = self.attempts(asked.method, fields, body.unwrap_or_default()).await?;
+        self.settle(asked, forward, response, sent).await
+    }
+
+    /// The origin has confirmed what is stored (RFC 9111 §4.3.4): its head is brought up to date, and it answers.
+    async fn confirm(
+        &mut self,
+        asked: &Asked<'_>,
+        forward: &Forward,
+        entry: &Arc<Entry>,
+        response: http::Response<Body>,
+        sent: Sent,
+    ) -> Option<http::Response<Body>> {
+        let question = self.question(asked);
+        let rules = asked.cache.rules();
+        let headers = cache::updated_fields(entry.headers(), response.headers(), rules);
+        drop(response);
+        let old = entry.parts();
+        let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
+        let parts = EntryParts {
+            headers,
+            selecting: selecting.clone().unwrap_or_else(|| old.selecting.clone()),
+            requested_at: sent.at,
+            received_at: question.now,
+            ttl: question.ttl,
+            ..old.clone()
+        };
+        let arrived = Arrived {
+            method: &Method::GET,
+            names_itself: false,
+            request: &asked.fields,
+            status: old.status,
+            headers: &parts.headers,
+            ttl: question.ttl.is_some(),
+        };
+        let stored = selecting.is_some() && cache::permits(&arrived, rules).is_ok();
+        let updated = Arc::new(Entry::new(parts.clone()));
+        if stored {
+            asked.cache.put(&asked.key, parts, sent.epoch).await;
+        } else {
+            asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
+        }
+        let status = CacheStatus {
+            forwarded: Some(forward.why),
+            forwarded_status: Some(StatusCode::NOT_MODIFIED),
+            stored,
+            ..CacheStatus::default()
+        };
+        let ttl = asked.cache.freshness(&updated, question.now).1;
+        self.serve(asked, &Serve { entry: updated, ttl, excuse: None, refresh: false }, true, status).await
+    }
+
+    /// A part that completes a stored response (RFC 9111 §3.3): both together answer. `None` if they do not fit.
+    async fn complete(
+        &mut self,
+        asked: &Asked<'_>,
+        forward: &Forward,
+        entry: &Arc<Entry>,
+        gap: &Range<u64>,
+        response: http::Response<Body>,
+        sent: Sent,
+    ) -> Option<http::Response<Body>> {
+        let question = self.question(asked);
+        let rules = asked.cache.rules();
+        let old = entry.parts();
+        let length = old.length?;
+        let (came, of) = cache::range::content_range(response.headers())?;
+        let validator = cache::validation::strong_validator(response.headers())?;
+        if came != *gap || of != Some(length) || cache::validation::strong_validator(&old.headers) != Some(validator) {
+            return None;
+        }
+        let before = cache::body_of(cache::range::cover(&old.segments, &(0..gap.start))?).await.ok()?;
+        let after = cache::range::cover(&old.segments, &(gap.end..length))?;
+        let (mut head, body) = response.into_parts();
+        let part = cache::stored_fields(&head.headers, true, rules);
+        let mut headers = old.headers.clone();
+        crate::headers::replace(&mut headers, part.clone());
+        let arrived = Arrived {
+            method: &Method::GET,
+            names_itself: false,
+            request: &asked.fields,
+            status: StatusCode::OK,
+            headers: &headers,
+            ttl: question.ttl.is_some(),
+        };
+        let mut status = CacheStatus {
+            forwarded: Some(forward.why),
+            forwarded_status: Some(StatusCode::PARTIAL_CONTENT),
+            ..CacheStatus::default()
+        };
+        let body = match cache::permits(&arrived, rules) {
+            Ok(()) => {
+                let parts = EntryParts {
+                    headers: part,
+                    requested_at: sent.at,
+                    received_at: question.now,
+                    ttl: question.ttl,
+                    segments: Vec::new(),
+                    ..old.clone()
+                };
+                let (cache, key) = (asked.cache.clone(), asked.key.clone());
+                let (body, stored) = cache::keep(
+                    Stored { cache, key, parts, sent: sent.epoch, start: gap.start, end: Some(gap.end) },
+                    body,
+                )
+                .await;
+                status.stored = stored;
+                body
+            }
+            Err(why) => {
+                status.detail = Some(why);
+                body
+            }
+        };
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        head.headers = headers;
+        head.status = StatusCode::OK;
+        let body = cache::chained(before, Some(body), after, length);
+        Some(self.told(asked, http::Response::from_parts(head, body), status))
+    }
+
+    /// An answer of the origin: it is stored if it may be, and makes invalid what it has to.
+    async fn settle(
+        &mut self,
+        asked: &Asked<'_>,
+        forward: &Forward,
+        response: http::Response<Body>,
+        mut sent: Sent,
+    ) -> Result<http::Response<Body>> {
+        let question = self.question(asked);
+        let cache = asked.cache;
+        let (head, body) = response.into_parts();
+        let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
+        let uri = &self.address.uri;
+        let invalid = cache::invalidated(asked.method, uri, head.status, &head.headers);
+        if !invalid.is_empty() {
+            let groups = cache::invalidated_groups(&head.headers);
+            cache.invalidate(asked.key.partition(), &invalid, &groups).await;
+            // What the answer itself says of the resource holds from now on.
+            sent.epoch = cache.epoch();
+        }
+        if *asked.method == Method::HEAD {
+            if forward.stores && head.status == StatusCode::OK {
+                status.stored = update_by_head(asked, &question, &head.headers, sent).await;
+            }
+            return Ok(self.told(asked, http::Response::from_parts(head, body), status));
+        }
+        let stores = match forward.stores {
+            true => parts_of(asked, &question, uri, &head, body.len(), sent),
+            false => Err("bypass"),
+        };
+        let body = match stores {
+            Ok((parts, start, end)) => {
+                let stored =
+                    Stored { cache: cache.clone(), key: asked.key.clone(), parts, sent: sent.epoch, start, end };
+                let (body, stored) = cache::keep(stored, body).await;
+                status.stored = stored;
+                body
+            }
+            Err(why) => {
+                status.detail = (*asked.method == Method::GET).then_some(why);
+                // RFC 9111 §4.3.3: what the origin has replaced is not used again.
+                if let Some(replaced) = forward.fallback.as_ref().filter(|_| !head.status.is_server_error()) {
+                    cache.drop_entry(&asked.key, Arc::clone(replaced)).await;
+                }
+                body
+            }
+        };
+        Ok(self.told(asked, http::Response::from_parts(head, body), status))
+    }
+}
+
+/// What is stored of an answer, where its body begins and where it should end; if nothing is, why.
+fn parts_of(
+    asked: &Asked<'_>,
+    question: &Question<'_>,
+    uri: &http::Uri,
+    head: &http::response::Parts,
+    body_bytes: Option<u64>,
+    sent: Sent,
+) -> Result<(EntryParts, u64, Option<u64>), &'static str> {
+    let rules = asked.cache.rules();
+    let names_itself = *asked.method == Method::POST && cache::names_itself(&head.headers, uri);
+    let arrived = Arrived {
+        method: asked.method,
+        names_itself,
+        request: &asked.fields,
+        status: head.status,
+        headers: &head.headers,
+        ttl: question.ttl.is_some(),
+    };
+    cache::permits(&arrived, rules)?;
+    let is_part = head.status == StatusCode::PARTIAL_CONTENT;
+    let selecting = cache::selecting::of(&head.headers, &asked.fields, question.identity).ok_or("vary")?;
+    let (start, end, length) = match is_part {
+        false => (0, None, body_bytes),
+        true => {
+            let (range, length) = cache::range::content_range(&head.headers).ok_or("content-range")?;
+            (range.start, Some(range.end), length)
+        }
+    };
+    let parts = EntryParts {
+        status: if is_part { StatusCode::OK } else { head.status },
+        headers: cache::stored_fields(&head.headers, is_part, rules),
+        selecting,
+        requested_at: sent.at,
+        received_at: question.now,
+        ttl: question.ttl,
+        length,
+        segments: Vec::new(),
+    };
+    Ok((parts, start, end))
+}
+
+/// Brings what is stored up to date by the answer to a `HEAD`, or forgets it (RFC 9111 §4.3.5).
+async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &HeaderMap, sent: Sent) -> bool {
+    let rules = asked.cache.rules();
+    let mut updated = false;
+    for entry in asked.cache.get(&asked.key).await.iter() {
+        let old = entry.parts();
+        if old.status != StatusCode::OK || !cache::selecting::matches(old, &asked.fields, question.identity) {
+            continue;
+        }
+        if !cache::validation::same_representation(old, head) {
+            asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
+            continue;
+        }
+        let headers = cache::updated_fields(&old.headers, head, rules);
+        let parts = EntryParts { headers, requested_at: sent.at, received_at: question.now, ..old.clone() };
+        asked.cache.put(&asked.key, parts, sent.epoch).await;
+        updated = true;
+    }
+    updated
+}
+
+/// Asks for the part that is missing, if the representation is still the same one (RFC 9110 §13.1.5).
+fn ask_for_gap(sent: &mut HeaderMap, entry: &Entry, gap: &Range<u64>) {
+    let range = match entry.parts().length {
+        Some(length) if length == gap.end => format!("bytes={}-", gap.start),
+        _ => format!("bytes={}-{}", gap.start, gap.end - 1),
+    };
+    if let Ok(range) = HeaderValue::try_from(range) {
+        sent.insert(RANGE, range);
+    }
+    if let Some(validator) = cache::validation::strong_validator(entry.headers()) {
+        sent.insert(IF_RANGE, validator.clone());
+    }
+}
+
+/// What a mode tells other caches on the way, unless the caller has told them something.
+fn ask_end_to_end(sent: &mut HeaderMap, end_to_end: Option<EndToEnd>) {
+    let directive = match end_to_end {
+        None => return,
+        Some(EndToEnd::Reload) => "no-cache",
+        Some(EndToEnd::Revalidate) => "max-age=0",
+    };
+    if end_to_end == Some(EndToEnd::Reload) && !sent.contains_key(CACHE_CONTROL) {
+        sent.entry(PRAGMA).or_insert(HeaderValue::from_static("no-cache"));
+    }
+    sent.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(directive));
+}
