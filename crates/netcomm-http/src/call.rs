@@ -8,6 +8,9 @@ mod attempt;
 #[cfg(feature = "cache")]
 mod cached;
 mod report;
+mod shared;
+
+pub(crate) use shared::Shared;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -115,8 +118,7 @@ struct Call<'c> {
 enum Fields<'a> {
     /// Those of the hop, to be dressed for each attempt: cookies and tokens change.
     Bare(&'a HeaderMap, Option<HeaderValue>),
-    /// Those that the cache has looked at.
-    #[cfg(feature = "cache")]
+    /// Those that were looked at in full.
     Dressed(HeaderMap),
 }
 
@@ -342,7 +344,17 @@ impl<'c> Call<'c> {
     ) -> Result<http::Response<Body>> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
-            return Box::pin(self.cached(cache, method, headers, authorization, body)).await;
+            let asked = self.ask(cache, method, headers, authorization.as_ref(), &body);
+            let plan = match self.look(&asked) {
+                cached::Looked::Answered(response) => return Ok(response),
+                cached::Looked::Planned(plan) => Some(plan),
+                cached::Looked::Open => None,
+            };
+            return Box::pin(self.cached(asked, plan, headers, body)).await;
+        }
+        if self.shares() && matches!(*method, Method::GET | Method::HEAD) && body.is_empty() {
+            let fields = self.dress(method, headers, authorization.as_ref(), true);
+            return Box::pin(self.join(self.detached(method, fields))).await;
         }
         self.attempts(method, Fields::Bare(headers, authorization), body).await
     }
@@ -358,7 +370,6 @@ impl<'c> Call<'c> {
                 Fields::Bare(headers, authorization) => {
                     self.dress(method, headers, authorization.as_ref(), body.is_empty())
                 }
-                #[cfg(feature = "cache")]
                 Fields::Dressed(headers) => headers.clone(),
             };
             self.outgoing = Some(assemble(method.clone(), self.address.uri.clone(), dressed, body));
@@ -421,6 +432,26 @@ impl<'c> Call<'c> {
             dressed.insert(http::header::COOKIE, cookie);
         }
         dressed
+    }
+
+    /// The fields as they leave, if they are no other than the handle's defaults: then nothing need be copied to look at
+    /// them.
+    #[cfg(feature = "cache")]
+    fn plain_dress(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        authorization: Option<&HeaderValue>,
+    ) -> Option<&'c HeaderMap> {
+        let client = self.client;
+        let plain = headers.is_empty()
+            && authorization.is_none()
+            && !self.crossed
+            && *method == Method::GET
+            && self.decodes(headers) == client.inner.decode;
+        #[cfg(feature = "cookies")]
+        let plain = plain && client.session.cookies.is_none();
+        plain.then_some(&client.session.headers)
     }
 
     #[cfg_attr(

@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) secret_headers: Vec<HeaderName>,
     pub(crate) call_interceptors: Chain,
     pub(crate) attempt_interceptors: Chain,
+    pub(crate) deduplicate: bool,
+    pub(crate) flights: Arc<call::Shared>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::cache::Cache>,
 }
@@ -318,6 +320,7 @@ pub struct ClientBuilder {
     cookies: Option<CookieJar>,
     call_interceptors: Chain,
     attempt_interceptors: Chain,
+    deduplicate: bool,
     #[cfg(feature = "cache")]
     cache: Option<crate::cache::Cache>,
     #[cfg(feature = "cache")]
@@ -349,6 +352,7 @@ impl ClientBuilder {
             cookies: None,
             call_interceptors: Chain::new(),
             attempt_interceptors: Chain::new(),
+            deduplicate: false,
             #[cfg(feature = "cache")]
             cache: None,
             #[cfg(feature = "cache")]
@@ -486,6 +490,18 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether equal `GET`s and `HEAD`s without content that are under way at the same time share one answer, streamed to
+    /// each: equal in URI, all header fields, limits, scope and partition. The exchange goes on as long as anybody waits
+    /// for it; whoever began it may leave. A failure is everybody's. Default `false`.
+    ///
+    /// A reader that falls more than 1 MiB behind another one of the same answer fails with
+    /// [`ErrorKind::Incomplete`], and can go on by [`resume`](RequestBuilder::resume). With a cache, what is shared is
+    /// the way to the origin, and `Cache-Status` says `collapsed`. Interim responses are told to nobody.
+    pub fn deduplicate(mut self, deduplicate: bool) -> Self {
+        self.deduplicate = deduplicate;
+        self
+    }
+
     /// Keeps responses in that cache, and answers from it (RFC 9111). Clients that are given the same one share what is
     /// stored. Default: nothing is kept.
     ///
@@ -586,6 +602,8 @@ impl ClientBuilder {
                 secret_headers: self.secret_headers,
                 call_interceptors: self.call_interceptors,
                 attempt_interceptors: self.attempt_interceptors,
+                deduplicate: self.deduplicate,
+                flights: Arc::default(),
                 #[cfg(feature = "cache")]
                 cache: self.cache,
             }),

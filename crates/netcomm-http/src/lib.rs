@@ -13,7 +13,6 @@ mod conn;
 #[cfg(feature = "cookies")]
 mod cookie;
 mod decode;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined by the call"))]
 mod flight;
 mod headers;
 mod intercept;

@@ -26,6 +26,7 @@ pub(crate) struct Options {
     pub(crate) decode: Option<bool>,
     pub(crate) resume: Option<u32>,
     pub(crate) continues: Option<Continued>,
+    pub(crate) deduplicate: Option<bool>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<Box<CacheOptions>>,
     pub(crate) interim: Option<OnInterim>,
@@ -357,6 +358,15 @@ impl RequestBuilder {
     fn with_cache(self, change: impl FnOnce(&mut CacheOptions)) -> Self {
         self.with(|request| {
             change(request.options.cache.get_or_insert_default());
+            Ok(())
+        })
+    }
+
+    /// Whether the call shares the answer of an equal one that is under way; see
+    /// [`ClientBuilder::deduplicate`](crate::ClientBuilder::deduplicate).
+    pub fn deduplicate(self, deduplicate: bool) -> Self {
+        self.with(|request| {
+            request.options.deduplicate = Some(deduplicate);
             Ok(())
         })
     }

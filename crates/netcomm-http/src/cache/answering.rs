@@ -1,14 +1,12 @@
 //! The head of an answer from store (RFC 9111 §4, RFC 9110 §14–15): pure.
 
-use std::io::Write as _;
-use std::time::{Duration, SystemTime};
-
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::cache::entry::{Entry, Segment};
+use crate::cache::entry::Segment;
+use crate::cache::field::number;
 use crate::cache::freshness::{Rules, Terms};
-use crate::cache::plan::Answer;
+use crate::cache::plan::{Answer, Serve};
 use crate::cache::range;
 
 /// An answer from store: its head, and the pieces of its body.
@@ -20,16 +18,9 @@ pub(crate) struct Answered {
 }
 
 /// Makes the answer. `None` if what is asked for is not there.
-pub(crate) fn answered(
-    entry: &Entry,
-    answer: &Answer,
-    is_head: bool,
-    confirmed: bool,
-    rules: &Rules,
-    now: SystemTime,
-) -> Option<Answered> {
-    let parts = entry.parts();
-    let terms = entry.terms(|parts| Terms::of(parts, rules));
+pub(crate) fn answered(serve: &Serve, is_head: bool, confirmed: bool, rules: &Rules) -> Option<Answered> {
+    let parts = serve.entry.parts();
+    let terms = serve.entry.terms(|parts| Terms::of(parts, rules));
     let mut headers = parts.headers.clone();
     // RFC 9111 §5.2.2.4: fields that may not be used unless the origin has confirmed them.
     if !confirmed {
@@ -37,14 +28,14 @@ pub(crate) fn answered(
             headers.remove(name);
         }
     }
-    headers.insert(AGE, age(terms.age(parts, now)));
-    let (status, body) = match answer {
+    headers.insert(AGE, number(serve.age.as_secs()));
+    let (status, body) = match &serve.answer {
         Answer::Missing => return None,
         Answer::Whole if is_head => (parts.status, Vec::new()),
         Answer::Whole => (parts.status, parts.segments.clone()),
         Answer::Part(part) => {
             headers.insert(CONTENT_RANGE, range::of_part(part, parts.length));
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+            headers.insert(CONTENT_LENGTH, number(part.end - part.start));
             (StatusCode::PARTIAL_CONTENT, range::cover(&parts.segments, part)?)
         }
         Answer::Outside(length) => {
@@ -70,25 +61,18 @@ fn describe_nothing(headers: &mut HeaderMap) {
     }
 }
 
-/// The value of an `Age` field (RFC 9111 §5.1).
-fn age(age: Duration) -> HeaderValue {
-    /// Digits of the largest `u64`.
-    const DIGITS: usize = 20;
-    let mut text = [0; DIGITS];
-    let mut rest = &mut text[..];
-    let written = write!(rest, "{}", age.as_secs()).map_or(0, |()| DIGITS - rest.len());
-    HeaderValue::from_bytes(&text[..written]).expect("digits make a header value")
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
     use bytes::Bytes;
     use http::Method;
     use http::header::{ETAG, IF_NONE_MATCH, RANGE};
 
     use super::*;
     use crate::cache::blob::Blob;
-    use crate::cache::entry::{EntryParts, Selecting};
+    use crate::cache::entry::{Entry, EntryParts, Selecting};
     use crate::cache::plan::answer;
 
     fn rules() -> Rules {
@@ -105,14 +89,14 @@ mod tests {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds)
     }
 
-    fn entry(length: u64, segments: &[(u64, &'static str)], cache_control: &'static str) -> Entry {
+    fn entry(length: u64, segments: &[(u64, &'static str)], cache_control: &'static str) -> Arc<Entry> {
         let headers = HeaderMap::from_iter([
             (http::header::CACHE_CONTROL, HeaderValue::from_static(cache_control)),
             (ETAG, HeaderValue::from_static("\"a\"")),
             (CONTENT_TYPE, HeaderValue::from_static("text/plain")),
             (HeaderName::from_static("x"), HeaderValue::from_static("1")),
         ]);
-        Entry::new(EntryParts {
+        Arc::new(Entry::new(EntryParts {
             status: StatusCode::OK,
             headers,
             selecting: Selecting::default(),
@@ -124,13 +108,15 @@ mod tests {
                 .iter()
                 .map(|(start, text)| Segment::whole(*start, Blob::memory(Bytes::from_static(text.as_bytes()))))
                 .collect(),
-        })
+        }))
     }
 
-    fn ask(entry: &Entry, method: &Method, fields: &[(HeaderName, &'static str)]) -> Option<Answered> {
+    fn ask(entry: &Arc<Entry>, method: &Method, fields: &[(HeaderName, &'static str)]) -> Option<Answered> {
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        let how = answer(entry, method, &headers);
-        answered(entry, &how, *method == Method::HEAD, false, &rules(), at(7))
+        let answer = answer(entry, method, &headers);
+        let age = Duration::from_secs(7);
+        let serve = Serve { entry: Arc::clone(entry), answer, age, ttl: 2, excuse: None, refresh: false };
+        answered(&serve, *method == Method::HEAD, false, &rules())
     }
 
     fn text(answered: &Answered) -> String {

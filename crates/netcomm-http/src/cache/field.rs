@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
 use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
 
 /// All values of a field as one (RFC 9110 §5.2). `None` if there is no such field.
 pub(crate) fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<Vec<u8>> {
@@ -62,6 +62,56 @@ pub(crate) fn seconds(text: &[u8]) -> Option<Duration> {
 
 /// 2³¹ seconds, which stands for "for ever" (RFC 9111 §1.2.2).
 const MOST_SECONDS: u64 = 1 << 31;
+
+/// A number as a field's value.
+pub(crate) fn number(number: u64) -> HeaderValue {
+    let mut text = Text::default();
+    text.push_number(number);
+    text.value()
+}
+
+/// A short value in the making, without the machinery of formatting.
+pub(crate) struct Text {
+    bytes: [u8; Self::MOST],
+    len: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { bytes: [0; Self::MOST], len: 0 }
+    }
+}
+
+impl Text {
+    /// What is pushed beyond is lost.
+    const MOST: usize = 192;
+
+    pub(crate) fn push(&mut self, text: &str) {
+        let room = &mut self.bytes[self.len..];
+        let taken = text.len().min(room.len());
+        room[..taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.len += taken;
+    }
+
+    pub(crate) fn push_number(&mut self, mut number: u64) {
+        /// Digits of the largest `u64`.
+        const DIGITS: usize = 20;
+        let mut digits = [b'0'; DIGITS];
+        let mut at = DIGITS - 1;
+        while number > 9 {
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            at -= 1;
+        }
+        digits[at] = b'0' + number as u8;
+        self.push(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+    }
+
+    /// The value; an empty one if anything but visible ASCII and spaces was pushed.
+    pub(crate) fn value(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.bytes[..self.len]).unwrap_or(HeaderValue::from_static(""))
+    }
+}
 
 /// A date in any of the three forms of RFC 9110 §5.6.7. Letters of either case are taken, and a day of the week that is
 /// not that of the date: the date counts.
@@ -136,6 +186,17 @@ mod tests {
         ] {
             assert_eq!(seconds(text.as_bytes()), expected.map(Duration::from_secs), "{text:?}");
         }
+    }
+
+    #[test]
+    fn values_in_the_making() {
+        for n in [0, 9, 10, 376, 1 << 31, u64::MAX] {
+            assert_eq!(number(n), n.to_string());
+        }
+        let mut text = Text::default();
+        text.push(&"x".repeat(500));
+        text.push_number(1);
+        assert_eq!(text.value().len(), Text::MOST);
     }
 
     #[test]

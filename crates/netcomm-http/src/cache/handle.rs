@@ -86,16 +86,21 @@ impl Cache {
         self.store().list(after, most).await
     }
 
+    /// What is stored under a key, if that is known without asking a disk or a network.
+    pub(crate) fn known(&self, key: &Key) -> Option<Variants> {
+        match &self.inner.store {
+            AnyStore::Memory(store) => Some(store.get(key).unwrap_or_default()),
+            #[cfg(feature = "cache-disk")]
+            AnyStore::Disk(store) => store.get(key),
+            AnyStore::Other(_) => None,
+        }
+    }
+
     /// What is stored under a key.
     pub async fn get(&self, key: &Key) -> Variants {
-        match &self.inner.store {
-            AnyStore::Memory(store) => store.get(key).unwrap_or_default(),
-            #[cfg(feature = "cache-disk")]
-            AnyStore::Disk(store) => match store.get(key) {
-                Some(variants) => variants,
-                None => StoreDyn::load(store, key).await,
-            },
-            AnyStore::Other(store) => store.load(key).await,
+        match self.known(key) {
+            Some(variants) => variants,
+            None => self.store().load(key).await,
         }
     }
 

@@ -56,10 +56,10 @@ pub use mode::CacheMode;
 pub use status::{CacheStatus, Forwarded};
 pub use store::{Change, Stats, Store, Variants, WriteBlob};
 
-pub(crate) use answering::answered;
+pub(crate) use answering::{Answered, answered};
 pub(crate) use groups::invalidated_by as invalidated_groups;
 pub(crate) use handle::Epoch;
 pub(crate) use invalidation::invalidated;
-pub(crate) use plan::{EndToEnd, Excuse, Forward, Plan, Question, Serve, answer, plan, rescue};
+pub(crate) use plan::{EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, plan, rescue};
 pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
-pub(crate) use tee::{Stored, body_of, chained, keep};
+pub(crate) use tee::{Stored, body_in_memory, body_of, chained, keep};

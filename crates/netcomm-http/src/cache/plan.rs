@@ -5,7 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use http::header::{ETAG, IF_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, ETAG, HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, LAST_MODIFIED, PRAGMA, RANGE,
+};
 use http::{HeaderMap, Method, StatusCode};
 use netcomm_core::{Error, ErrorKind};
 
@@ -51,6 +54,10 @@ pub(crate) enum Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct Serve {
     pub(crate) entry: Arc<Entry>,
+    /// With which part of it.
+    pub(crate) answer: Answer,
+    /// How old it is.
+    pub(crate) age: Duration,
     /// How long it will be fresh; negative for how long it has been stale, in seconds.
     pub(crate) ttl: i64,
     /// Why it is used though it is stale.
@@ -120,6 +127,27 @@ pub(crate) enum Answer {
     Missing,
 }
 
+/// Whether a request has nothing to say to a cache: then nothing need be looked up.
+fn is_plain(headers: &HeaderMap) -> bool {
+    static TELLING: [HeaderName; 9] = [
+        CACHE_CONTROL,
+        PRAGMA,
+        RANGE,
+        IF_RANGE,
+        IF_NONE_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_MATCH,
+        IF_UNMODIFIED_SINCE,
+        AUTHORIZATION,
+    ];
+    headers.keys().all(|name| !TELLING.contains(name))
+}
+
+/// How an entry answers a request that asks for neither a part nor a condition.
+fn answer_plainly(entry: &Entry, method: &Method) -> Answer {
+    if *method == Method::HEAD || entry.is_complete() { Answer::Whole } else { Answer::Missing }
+}
+
 /// How an entry answers, as far as its bytes go.
 pub(crate) fn answer(entry: &Entry, method: &Method, headers: &HeaderMap) -> Answer {
     let parts = entry.parts();
@@ -127,7 +155,7 @@ pub(crate) fn answer(entry: &Entry, method: &Method, headers: &HeaderMap) -> Ans
         return Answer::NotModified;
     }
     if *method == Method::HEAD {
-        return Answer::Whole;
+        return answer_plainly(entry, method);
     }
     let asked = match parts.status {
         StatusCode::OK if validation::range_counts(headers, parts) => range::asked(headers),
@@ -147,16 +175,17 @@ pub(crate) fn answer(entry: &Entry, method: &Method, headers: &HeaderMap) -> Ans
 /// What becomes of a request, given what is stored under its key.
 pub(crate) fn plan(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> Plan {
     let &Question { method, headers, mode, identity, .. } = question;
-    let asked = RequestDirectives::of(headers);
     if *method != Method::GET && *method != Method::HEAD {
         return Plan::Forward(Forward::plain(Forwarded::Method, true));
     }
+    let is_plain = is_plain(headers);
+    let asked = if is_plain { RequestDirectives::default() } else { RequestDirectives::of(headers) };
     if mode == CacheMode::NoStore || asked.no_store {
         let end_to_end = (mode == CacheMode::NoStore).then_some(EndToEnd::Reload);
         return Plan::Forward(Forward { end_to_end, ..Forward::plain(Forwarded::Bypass, false) });
     }
     // Conditions under which the origin refuses: its own affair (RFC 9110 §13.1.1, §13.1.4).
-    if headers.contains_key(IF_MATCH) || headers.contains_key(IF_UNMODIFIED_SINCE) {
+    if !is_plain && (headers.contains_key(IF_MATCH) || headers.contains_key(IF_UNMODIFIED_SINCE)) {
         return Plan::Forward(Forward::plain(Forwarded::Bypass, false));
     }
     if mode == CacheMode::Reload {
@@ -175,14 +204,14 @@ pub(crate) fn plan(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rul
         };
     };
     let known = Known::of(entry, question, rules);
-    let answer = answer(entry, method, headers);
+    let answer = if is_plain { answer_plainly(entry, method) } else { answer(entry, method, headers) };
     if answer == Answer::Missing {
         return match only_stored {
             true => Plan::Unsatisfiable,
             false => Plan::Forward(partial(entry, headers, mode)),
         };
     }
-    let serve = |excuse, refresh| Plan::Serve(Serve { entry: Arc::clone(entry), ttl: known.ttl(), excuse, refresh });
+    let serve = |excuse, refresh| Plan::Serve(known.serve(entry, answer.clone(), excuse, refresh));
     if matches!(mode, CacheMode::ForceCache | CacheMode::OnlyIfCached) {
         return serve((!known.is_fresh()).then_some(Excuse::Asked), false);
     }
@@ -272,8 +301,14 @@ pub(crate) fn rescue(
         Err(error) if within && is_failure(error) => Excuse::Error,
         Err(_) => return None,
     };
-    let answers = answer(entry, question.method, question.headers) != Answer::Missing;
-    answers.then(|| Serve { entry: Arc::clone(entry), ttl: known.ttl(), excuse: Some(excuse), refresh: false })
+    let answer = answer(entry, question.method, question.headers);
+    (answer != Answer::Missing).then(|| known.serve(entry, answer, Some(excuse), false))
+}
+
+/// An answer with what the origin has just confirmed.
+pub(crate) fn confirmed(entry: &Arc<Entry>, question: &Question<'_>, rules: &Rules) -> Serve {
+    let answer = answer(entry, question.method, question.headers);
+    Known::of(entry, question, rules).serve(entry, answer, None, false)
 }
 
 /// Whether the origin could not be reached.
@@ -303,6 +338,10 @@ impl<'e> Known<'e> {
         let terms = entry.terms(|parts| Terms::of(parts, rules));
         let age = terms.age(entry.parts(), question.now);
         Self { terms, age, lifetime: question.ttl.unwrap_or(terms.lifetime) }
+    }
+
+    fn serve(&self, entry: &Arc<Entry>, answer: Answer, excuse: Option<Excuse>, refresh: bool) -> Serve {
+        Serve { entry: Arc::clone(entry), answer, age: self.age, ttl: self.ttl(), excuse, refresh }
     }
 
     fn is_fresh(&self) -> bool {

@@ -1,8 +1,8 @@
 //! `Cache-Status` (RFC 9211), as a value and as a field.
 
-use std::fmt::{self, Write as _};
+use http::{HeaderMap, HeaderName, StatusCode};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use crate::cache::field::Text;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
@@ -62,49 +62,48 @@ impl Forwarded {
     }
 }
 
-/// A member of the field, without the name of the cache.
-impl fmt::Display for CacheStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.hit {
-            f.write_str("; hit")?;
-        }
-        if let Some(why) = self.forwarded {
-            write!(f, "; fwd={}", why.as_str())?;
-        }
-        if let Some(status) = self.forwarded_status {
-            write!(f, "; fwd-status={}", status.as_u16())?;
-        }
-        if let Some(ttl) = self.ttl {
-            write!(f, "; ttl={ttl}")?;
-        }
-        if self.stored {
-            f.write_str("; stored")?;
-        }
-        if self.collapsed {
-            f.write_str("; collapsed")?;
-        }
-        match self.detail {
-            Some(detail) => write!(f, "; detail={detail}"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl CacheStatus {
     /// Adds the member of the cache of that name, a token, behind those of the caches nearer to the origin.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap, name: &str) {
-        let mut text = String::with_capacity(64);
-        text.push_str(name);
-        if write!(text, "{self}").is_ok()
-            && let Ok(value) = HeaderValue::try_from(text)
-        {
-            headers.append(CACHE_STATUS, value);
+        headers.append(CACHE_STATUS, self.written(name).value());
+    }
+
+    fn written(&self, name: &str) -> Text {
+        let mut text = Text::default();
+        text.push(name);
+        if self.hit {
+            text.push("; hit");
         }
+        if let Some(why) = self.forwarded {
+            text.push("; fwd=");
+            text.push(why.as_str());
+        }
+        if let Some(status) = self.forwarded_status {
+            text.push("; fwd-status=");
+            text.push(status.as_str());
+        }
+        if let Some(ttl) = self.ttl {
+            text.push(if ttl < 0 { "; ttl=-" } else { "; ttl=" });
+            text.push_number(ttl.unsigned_abs());
+        }
+        if self.stored {
+            text.push("; stored");
+        }
+        if self.collapsed {
+            text.push("; collapsed");
+        }
+        if let Some(detail) = self.detail {
+            text.push("; detail=");
+            text.push(detail);
+        }
+        text
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     #[test]

@@ -97,7 +97,7 @@ fn is_understood(status: StatusCode) -> bool {
 /// The header fields of a response as they are stored: without those of its connection, and in a shared cache without
 /// those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each answer.
 pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
-    let mut stored = headers.clone();
+    let mut stored = with_room(headers);
     for member in field::members(headers, &CONNECTION) {
         if let Ok(name) = HeaderName::from_bytes(member) {
             stored.remove(name);
@@ -118,6 +118,17 @@ pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -
     stored
 }
 
+/// A copy with room for what each answer adds, so that a copy of it need not grow.
+fn with_room(headers: &HeaderMap) -> HeaderMap {
+    /// `Age`, `Cache-Status`, `Content-Range`.
+    const ADDED: usize = 3;
+    let mut copy = HeaderMap::with_capacity(headers.keys_len() + ADDED);
+    for (name, value) in headers {
+        copy.append(name.clone(), value.clone());
+    }
+    copy
+}
+
 /// The stored fields after a confirmation (RFC 9111 §3.2): each field of the new head takes the place of the stored one
 /// of its name, but for those that describe the stored bytes.
 pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules) -> HeaderMap {
@@ -135,7 +146,7 @@ pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules)
             fresh.remove(name);
         }
     }
-    let mut updated = stored.clone();
+    let mut updated = with_room(stored);
     // The age belongs to the moment when the head came (RFC 9111 §4.2.3).
     updated.remove(http::header::AGE);
     crate::headers::replace(&mut updated, fresh);

@@ -184,6 +184,19 @@ impl Drop for Tee {
     }
 }
 
+/// The body that segments make up, if it lies in memory and in one piece.
+pub(crate) fn body_in_memory(segments: &[Segment]) -> Option<Body> {
+    match segments {
+        [] => Some(Body::empty()),
+        [only] => {
+            let bytes = only.blob.as_bytes()?;
+            // What lies in memory has a length that `usize` holds.
+            Some(bytes.slice(only.part.start as usize..only.part.end as usize).into())
+        }
+        _ => None,
+    }
+}
+
 /// The body that segments make up. The first one is opened now, so that a store that has lost it says so before the
 /// head is given out.
 pub(crate) async fn body_of(segments: Vec<Segment>) -> Result<Body> {

@@ -3,6 +3,7 @@
 
 mod forward;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -11,10 +12,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use netcomm_core::{Body, Error, ErrorKind, Event, Interest, Reach, Result};
 
 use super::Call;
+use super::shared::{Detached, Way};
 use crate::alarm::Alarm;
 use crate::cache::{self, Cache, CacheMode, CacheStatus, Excuse, Forward, Forwarded, Key, Plan, Question, Serve};
 use crate::receive::Source;
-use crate::request::{Continued, Options};
 use crate::timing::Timing;
 
 /// When a request was sent.
@@ -25,40 +26,95 @@ struct Sent {
 }
 
 /// What the cache goes by throughout one hop.
-struct Asked<'a> {
-    cache: &'a Cache,
-    key: Key,
-    method: &'a Method,
+pub(super) struct Asked<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) key: Key,
+    pub(super) method: &'a Method,
     /// The fields as they would be sent without the cache.
-    fields: HeaderMap,
-    mode: CacheMode,
+    pub(super) fields: Cow<'a, HeaderMap>,
+    pub(super) mode: CacheMode,
+    /// Whether the request has content: what it means depends on that (RFC 9110 §9.3.1).
+    pub(super) has_content: bool,
 }
 
-impl Call<'_> {
-    /// One hop with a cache before it.
-    pub(super) async fn cached(
-        &mut self,
-        cache: &Cache,
-        method: &Method,
+impl Asked<'_> {
+    /// Whether what is stored may answer.
+    fn reads(&self) -> bool {
+        matches!(*self.method, Method::GET | Method::HEAD) && !self.has_content
+    }
+}
+
+/// What is known without waiting.
+pub(super) enum Looked {
+    Answered(http::Response<Body>),
+    Planned(Plan),
+    /// The store has to be asked first.
+    Open,
+}
+
+impl<'c> Call<'c> {
+    /// What this hop asks of the cache.
+    pub(super) fn ask<'a>(
+        &self,
+        cache: &'a Cache,
+        method: &'a Method,
         headers: &HeaderMap,
-        authorization: Option<HeaderValue>,
-        body: Body,
-    ) -> Result<http::Response<Body>> {
-        let fields = self.dress(method, headers, authorization.as_ref(), body.is_empty());
+        authorization: Option<&HeaderValue>,
+        body: &Body,
+    ) -> Asked<'a>
+    where
+        'c: 'a,
+    {
+        let fields = match self.plain_dress(method, headers, authorization) {
+            Some(fields) => Cow::Borrowed(fields),
+            None => Cow::Owned(self.dress(method, headers, authorization, body.is_empty())),
+        };
         let key = Key::new(self.partition(), &self.address.uri);
         let mode = self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default();
-        let asked = Asked { cache, key, method, fields, mode };
-        let reads = matches!(*method, Method::GET | Method::HEAD);
-        if reads && !body.is_empty() {
-            // What it means depends on its content (RFC 9110 §9.3.1).
-            return self.forward(&asked, Forward::plain(Forwarded::Bypass, false), body).await;
+        Asked { cache, key, method, fields, mode, has_content: !body.is_empty() }
+    }
+
+    /// Answers from memory, if that needs nothing else. A hit must cost next to nothing.
+    pub(super) fn look(&mut self, asked: &Asked<'_>) -> Looked {
+        let known = if asked.reads() { asked.cache.known(&asked.key) } else { Some(Arc::default()) };
+        let Some(variants) = known else { return Looked::Open };
+        let plan = self.plan(asked, &variants);
+        if let Plan::Serve(serve @ Serve { refresh: false, .. }) = &plan
+            && let Some(answered) = Self::answered(asked, serve, false)
+            && let Some(body) = cache::body_in_memory(&answered.body)
+        {
+            let status = CacheStatus { hit: true, ..CacheStatus::default() };
+            let response = self.respond(answered.status, answered.headers, body, serve, status);
+            return Looked::Answered(self.told(asked, response));
         }
-        let variants = if reads { cache.get(&asked.key).await } else { Arc::default() };
-        let plan = cache::plan(&self.question(&asked), &variants, cache.rules());
-        drop(variants);
-        match plan {
-            Plan::Forward(forward) => self.forward(&asked, forward, body).await,
-            Plan::Unsatisfiable => self.unsatisfiable(&asked),
+        Looked::Planned(plan)
+    }
+
+    fn plan(&self, asked: &Asked<'_>, variants: &[Arc<cache::Entry>]) -> Plan {
+        if asked.has_content && matches!(*asked.method, Method::GET | Method::HEAD) {
+            return Plan::Forward(Forward::plain(Forwarded::Bypass, false));
+        }
+        cache::plan(&self.question(asked), variants, asked.cache.rules())
+    }
+
+    /// One hop with a cache before it, from where [`look`](Self::look) has left it.
+    pub(super) async fn cached(
+        &mut self,
+        asked: Asked<'_>,
+        plan: Option<Plan>,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<http::Response<Body>> {
+        let plan = match plan {
+            Some(plan) => plan,
+            None => {
+                let variants = asked.cache.get(&asked.key).await;
+                self.plan(&asked, &variants)
+            }
+        };
+        let response = match plan {
+            Plan::Forward(forward) => self.send_on(&asked, forward, body).await?,
+            Plan::Unsatisfiable => self.unsatisfiable(&asked)?,
             Plan::Serve(serve) => {
                 let status = CacheStatus { hit: true, ..CacheStatus::default() };
                 match self.serve(&asked, &serve, false, status).await {
@@ -66,15 +122,33 @@ impl Call<'_> {
                         if serve.refresh {
                             self.refresh(&asked, headers);
                         }
-                        Ok(response)
+                        response
                     }
                     None => {
-                        cache.drop_entry(&asked.key, serve.entry).await;
-                        self.forward(&asked, Forward::plain(Forwarded::UriMiss, true), body).await
+                        asked.cache.drop_entry(&asked.key, serve.entry).await;
+                        self.send_on(&asked, Forward::plain(Forwarded::UriMiss, true), body).await?
                     }
                 }
             }
+        };
+        Ok(self.told(&asked, response))
+    }
+
+    /// Alone, or together with an equal request that is in flight.
+    async fn send_on(&mut self, asked: &Asked<'_>, forward: Forward, body: Body) -> Result<http::Response<Body>> {
+        let shares = asked.reads() && self.shares() && matches!(asked.mode, CacheMode::Default | CacheMode::ForceCache);
+        if !shares {
+            return self.forward(asked, forward, body).await;
         }
+        let flight = Detached {
+            client: self.client.clone(),
+            options: self.detached_options(),
+            address: self.address.clone(),
+            method: asked.method.clone(),
+            fields: asked.fields.clone().into_owned(),
+            way: Way::Cached { cache: asked.cache.clone(), key: asked.key.clone(), mode: asked.mode, forward },
+        };
+        self.join(flight).await
     }
 
     fn sent_now(&self, asked: &Asked<'_>) -> Sent {
@@ -96,27 +170,29 @@ impl Call<'_> {
     }
 
     /// Whose responses the call may see.
-    fn partition(&self) -> &str {
+    pub(super) fn partition(&self) -> &str {
         let own = self.options.cache.as_ref().and_then(|own| own.partition.as_deref());
         own.or(self.client.session.partition.as_deref()).unwrap_or_default()
     }
 
-    /// The answer, with what the cache did for it.
-    fn told(
-        &mut self,
-        asked: &Asked<'_>,
-        mut response: http::Response<Body>,
-        status: CacheStatus,
-    ) -> http::Response<Body> {
-        status.add_to(response.headers_mut(), asked.cache.name());
-        self.cache_status = Some(status);
-        self.emit(Interest::DECISION, || Event::CacheAsked {
-            hit: status.hit,
-            forwarded: status.forwarded.map(Forwarded::as_str),
-            stored: status.stored,
-            detail: status.detail,
-        });
+    /// The answer, which says what the cache did for it.
+    fn told(&self, asked: &Asked<'_>, mut response: http::Response<Body>) -> http::Response<Body> {
+        if let Some(status) = &self.cache_status {
+            status.add_to(response.headers_mut(), asked.cache.name());
+            self.emit(Interest::DECISION, || Event::CacheAsked {
+                hit: status.hit,
+                forwarded: status.forwarded.map(Forwarded::as_str),
+                stored: status.stored,
+                detail: status.detail,
+            });
+        }
         response
+    }
+
+    /// The head of an answer from store, and the pieces of its body.
+    fn answered(asked: &Asked<'_>, serve: &Serve, confirmed: bool) -> Option<cache::Answered> {
+        let is_head = *asked.method == Method::HEAD;
+        cache::answered(serve, is_head, confirmed, asked.cache.rules())
     }
 
     /// An answer from store. `None` if its body is not there any more.
@@ -125,19 +201,27 @@ impl Call<'_> {
         asked: &Asked<'_>,
         serve: &Serve,
         confirmed: bool,
-        mut status: CacheStatus,
+        status: CacheStatus,
     ) -> Option<http::Response<Body>> {
-        let how = cache::answer(&serve.entry, asked.method, &asked.fields);
-        let is_head = *asked.method == Method::HEAD;
-        let now = self.client.clock().wall();
-        let answered = cache::answered(&serve.entry, &how, is_head, confirmed, asked.cache.rules(), now)?;
+        let answered = Self::answered(asked, serve, confirmed)?;
         let body = cache::body_of(answered.body).await.ok()?;
-        let mut response = http::Response::new(self.stored_body(body, answered.status));
-        *response.status_mut() = answered.status;
-        *response.headers_mut() = answered.headers;
-        status.ttl = Some(serve.ttl);
-        status.detail = serve.excuse.map(Excuse::as_str);
-        Some(self.told(asked, response, status))
+        Some(self.respond(answered.status, answered.headers, body, serve, status))
+    }
+
+    fn respond(
+        &mut self,
+        status: StatusCode,
+        headers: HeaderMap,
+        body: Body,
+        serve: &Serve,
+        told: CacheStatus,
+    ) -> http::Response<Body> {
+        let mut response = http::Response::new(self.stored_body(body, status));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        self.cache_status =
+            Some(CacheStatus { ttl: Some(serve.ttl), detail: serve.excuse.map(Excuse::as_str), ..told });
+        response
     }
 
     /// A stored body, within the bounds of the call. Nothing of it was received.
@@ -167,8 +251,8 @@ impl Call<'_> {
         // RFC 9111 §5.2.1.7.
         let mut response = http::Response::new(self.stored_body(Body::empty(), StatusCode::GATEWAY_TIMEOUT));
         *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;
-        let status = CacheStatus { detail: Some("only-if-cached"), ..CacheStatus::default() };
-        Ok(self.told(asked, response, status))
+        self.cache_status = Some(CacheStatus { detail: Some("only-if-cached"), ..CacheStatus::default() });
+        Ok(response)
     }
 
     /// Confirms what is stored in the background (RFC 5861 §3), unless that is being done.
@@ -178,11 +262,8 @@ impl Call<'_> {
             return;
         };
         let client = self.client.clone();
-        let mut options =
-            Options { continues: Some(Continued { call: self.id, crossed: self.crossed }), ..Options::default() };
-        options.timeouts.clone_from(&self.options.timeouts);
-        options.limits.clone_from(&self.options.limits);
-        let mut own = self.options.cache.clone().unwrap_or_default();
+        let mut options = self.detached_options();
+        let mut own = options.cache.take().unwrap_or_default();
         own.refreshes = true;
         own.mode = CacheMode::Default;
         options.cache = Some(own);

@@ -8,18 +8,18 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use netcomm_core::{Body, Result};
 
 use super::{Asked, Sent};
-use crate::cache::{self, Arrived, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Serve, Stored};
+use crate::cache::{self, Arrived, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Stored};
 use crate::call::{Call, Fields};
 
 impl Call<'_> {
     /// The request goes on, and its answer is stored, confirms what is stored, or is replaced by it.
-    pub(super) async fn forward(
+    pub(in crate::call) async fn forward(
         &mut self,
         asked: &Asked<'_>,
         forward: Forward,
         body: Body,
     ) -> Result<http::Response<Body>> {
-        let mut fields = asked.fields.clone();
+        let mut fields = asked.fields.clone().into_owned();
         let confirms = match &forward.gap {
             Some((entry, gap)) => {
                 ask_for_gap(&mut fields, entry, gap);
@@ -93,7 +93,7 @@ impl Call<'_> {
         body: Option<Body>,
     ) -> Result<http::Response<Body>> {
         let sent = self.sent_now(asked);
-        let fields = Fields::Dressed(asked.fields.clone());
+        let fields = Fields::Dressed(asked.fields.clone().into_owned());
         let response = self.attempts(asked.method, fields, body.unwrap_or_default()).await?;
         self.settle(asked, forward, response, sent).await
     }
@@ -142,8 +142,8 @@ impl Call<'_> {
             stored,
             ..CacheStatus::default()
         };
-        let ttl = asked.cache.freshness(&updated, question.now).1;
-        self.serve(asked, &Serve { entry: updated, ttl, excuse: None, refresh: false }, true, status).await
+        let serve = cache::confirmed(&updated, &self.question(asked), rules);
+        self.serve(asked, &serve, true, status).await
     }
 
     /// A part that completes a stored response (RFC 9111 §3.3): both together answer. `None` if they do not fit.
@@ -212,7 +212,8 @@ impl Call<'_> {
         head.headers = headers;
         head.status = StatusCode::OK;
         let body = cache::chained(before, Some(body), after, length);
-        Some(self.told(asked, http::Response::from_parts(head, body), status))
+        self.cache_status = Some(status);
+        Some(http::Response::from_parts(head, body))
     }
 
     /// An answer of the origin: it is stored if it may be, and makes invalid what it has to.
@@ -239,7 +240,8 @@ impl Call<'_> {
             if forward.stores && head.status == StatusCode::OK {
                 status.stored = update_by_head(asked, &question, &head.headers, sent).await;
             }
-            return Ok(self.told(asked, http::Response::from_parts(head, body), status));
+            self.cache_status = Some(status);
+            return Ok(http::Response::from_parts(head, body));
         }
         let stores = match forward.stores {
             true => parts_of(asked, &question, uri, &head, body.len(), sent),
@@ -262,7 +264,8 @@ impl Call<'_> {
                 body
             }
         };
-        Ok(self.told(asked, http::Response::from_parts(head, body), status))
+        self.cache_status = Some(status);
+        Ok(http::Response::from_parts(head, body))
     }
 }
 
