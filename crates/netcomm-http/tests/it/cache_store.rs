@@ -88,14 +88,16 @@ pub(crate) async fn read(blob: &Blob, part: std::ops::Range<u64>) -> Bytes {
 
 /// Bytes that differ from place to place.
 pub(crate) fn noise(length: usize, seed: u64) -> Bytes {
+    let mut bytes = Vec::with_capacity(length + 8);
     let mut state = seed | 1;
-    let mut next = || {
+    while bytes.len() < length {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        state as u8
-    };
-    (0..length).map(|_| next()).collect::<Vec<u8>>().into()
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes.into()
 }
 
 async fn keeps_what_it_is_given(store: impl Store) {

@@ -512,3 +512,99 @@ impl Drop for Writer {
         self.shared.discharge(self.taken);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::shared::Bounds;
+    use super::*;
+
+    const ID: u64 = 7 << 32;
+
+    /// A file of such a body, and what reads it. Nobody carries out commands here.
+    fn file(name: &str, body: &[u8]) -> (Arc<Shared>, PathBuf) {
+        let dir = std::env::temp_dir().join(format!("netcomm-files-{}-{name}", std::process::id()));
+        drop(std::fs::remove_dir_all(&dir));
+        let bounds = Bounds { all: 1 << 30, body: 1 << 30, heads: 0, memory: 0 };
+        let (shared, _) = Shared::new(dir.clone(), bounds);
+        std::fs::create_dir_all(dir.join("parts")).expect("made");
+        let path = shared.part_path(ID);
+        let mut part =
+            Part { shared: Arc::clone(&shared), file: None, path, id: ID, blocks: 0, length: 0, is_taken: true };
+        for batch in body.chunks(BATCH_BLOCKS * BLOCK_BYTES) {
+            part.write(batch).expect("written");
+        }
+        part.complete().expect("named");
+        assert_eq!(std::fs::metadata(shared.blob_path(ID)).expect("there").len(), file_bytes(body.len() as u64));
+        (shared, dir)
+    }
+
+    fn read(shared: &Arc<Shared>, length: usize, range: Range<u64>) -> Result<Vec<u8>> {
+        let mut cursor = Cursor::open(DiskBlob::known(shared, ID, length as u64), range)?;
+        let mut all = Vec::new();
+        while !cursor.range.is_empty() {
+            cursor.read()?.iter().for_each(|bytes| all.extend_from_slice(bytes));
+        }
+        Ok(all)
+    }
+
+    fn body(length: usize) -> Vec<u8> {
+        (0..length).map(|at| (at * 31 + at / 251) as u8).collect()
+    }
+
+    #[test]
+    fn ranges() {
+        let body = body(5 * BLOCK_BYTES + 100);
+        let (shared, dir) = file("ranges", &body);
+        let edges = [0, 1, BLOCK_BYTES - 1, BLOCK_BYTES, BLOCK_BYTES + 1, 4 * BLOCK_BYTES, 5 * BLOCK_BYTES, body.len()];
+        for (from, until) in edges.iter().flat_map(|from| edges.iter().map(move |until| (*from, *until))) {
+            if from <= until {
+                let found = read(&shared, body.len(), from as u64..until as u64).expect("reads");
+                assert!(found == body[from..until], "{from}..{until}");
+            }
+        }
+        drop(std::fs::remove_dir_all(dir));
+    }
+
+    #[test]
+    fn no_shorter_or_longer_file_is_read() {
+        let body = body(BLOCK_BYTES + 2000);
+        let (shared, dir) = file("lengths", &body);
+        let whole = file_bytes(body.len() as u64);
+        let file = File::options().write(true).open(shared.blob_path(ID)).expect("opens");
+        file.set_len(whole + 1).expect("longer");
+        assert!(read(&shared, body.len(), 0..1).is_err());
+        for length in (0..whole).rev() {
+            file.set_len(length).expect("shorter");
+            let error = read(&shared, body.len(), 0..1).expect_err("too short");
+            assert_eq!(error.kind(), ErrorKind::Io, "{length}");
+        }
+        drop(std::fs::remove_dir_all(dir));
+    }
+
+    #[test]
+    fn no_bit_may_flip() {
+        let body = body(BLOCK_BYTES + 50);
+        let (shared, dir) = file("bits", &body);
+        let path = shared.blob_path(ID);
+        let whole = std::fs::read(&path).expect("there");
+        // Header, first bytes, both checksums, the last block, and some of the rest.
+        let end = HEADER_BYTES as usize + BLOCK_BYTES + SUM_BYTES;
+        let places = (0..60).chain((60..end).step_by(701)).chain(end - 10..whole.len());
+        for at in places {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            std::fs::write(&path, damaged).expect("written");
+            let error = read(&shared, body.len(), 0..body.len() as u64).expect_err("damaged");
+            assert_eq!(error.kind(), ErrorKind::Io, "{at}");
+        }
+        // A sound block in the wrong place is damage, too.
+        let body = self::body(2 * BLOCK_BYTES);
+        let (shared, _) = file("bits", &body);
+        let mut swapped = std::fs::read(&path).expect("there");
+        let (first, second) = swapped[HEADER_BYTES as usize..].split_at_mut(BLOCK_BYTES + SUM_BYTES);
+        first.swap_with_slice(second);
+        std::fs::write(&path, swapped).expect("written");
+        assert!(read(&shared, body.len(), 0..1).is_err());
+        drop(std::fs::remove_dir_all(dir));
+    }
+}

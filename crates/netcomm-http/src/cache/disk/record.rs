@@ -243,3 +243,118 @@ impl Reader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key_of(path: &str) -> Key {
+        Key::new("p", &format!("http://a.example/{path}").parse::<http::Uri>().expect("a URI"))
+    }
+
+    fn sample() -> Entry {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", HeaderValue::from_static("text/plain"));
+        headers.append("x-twice", HeaderValue::from_static("one"));
+        headers.append("x-twice", HeaderValue::from_bytes(b"tw\xf6").expect("a value"));
+        let mut secret = HeaderValue::from_static("secret");
+        secret.set_sensitive(true);
+        headers.append("set-cookie", secret);
+        Entry::new(EntryParts {
+            status: StatusCode::OK,
+            headers,
+            selecting: Selecting {
+                fields: vec![
+                    (HeaderName::from_static("accept"), Some(Bytes::from_static(b"text/*"))),
+                    (HeaderName::from_static("accept-language"), None),
+                ],
+                identity: Some(7),
+            },
+            requested_at: SystemTime::UNIX_EPOCH - Duration::new(3, 5),
+            received_at: SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 999_999_999),
+            ttl: Some(Duration::MAX),
+            length: Some(u64::MAX),
+            segments: vec![Segment { start: 5, part: 1..3, blob: Blob::memory(Bytes::from_static(b"body")) }],
+        })
+    }
+
+    fn no_blob(_: u64, _: u64) -> Blob {
+        panic!("there is none")
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let entries = [sample(), sample()];
+        let record = Bytes::from(encode(&key_of("a"), entries.iter()));
+        assert_eq!(key(&record), Some(key_of("a")));
+        assert!(decode(&key_of("b"), &record, &mut no_blob).is_none(), "of another key");
+        let read = decode(&key_of("a"), &record, &mut no_blob).expect("sound");
+        assert_eq!(read.len(), 2);
+        for read in &read {
+            let (read, given) = (read.parts(), sample());
+            let given = given.parts();
+            assert_eq!((read.status, read.ttl, read.length), (given.status, given.ttl, given.length));
+            assert_eq!(read.headers, given.headers);
+            assert!(read.headers["set-cookie"].is_sensitive() && !read.headers["content-type"].is_sensitive());
+            assert_eq!(read.selecting, given.selecting);
+            assert_eq!((read.requested_at, read.received_at), (given.requested_at, given.received_at));
+            assert_eq!((read.segments[0].start, read.segments[0].part.clone()), (5, 1..3));
+            assert_eq!(read.segments[0].blob.as_bytes().expect("in memory"), &b"body"[..]);
+        }
+        assert!(decode(&key_of("a"), &encode(&key_of("a"), [].iter()).into(), &mut no_blob).expect("sound").is_empty());
+    }
+
+    #[test]
+    fn nothing_else_is_read() {
+        let record = encode(&key_of("a"), [sample()].iter());
+        for length in 0..record.len() {
+            assert!(decode(&key_of("a"), &record[..length].to_vec().into(), &mut no_blob).is_none(), "{length}");
+        }
+        for bit in 0..record.len() * 8 {
+            let mut damaged = record.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&key_of("a"), &damaged.into(), &mut no_blob).is_none(), "bit {bit}");
+        }
+        let longer = [&record[..], b"x"].concat();
+        assert!(decode(&key_of("a"), &longer.into(), &mut no_blob).is_none());
+    }
+
+    /// The record with another content and a checksum that is right.
+    fn resum(mut record: Vec<u8>) -> Bytes {
+        let sum = crc32fast::hash(&record[4..]);
+        record[..4].copy_from_slice(&sum.to_le_bytes());
+        record.into()
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_record_or_none(content in proptest::collection::vec(any::<u8>(), 0..400)) {
+            drop(key(&content.clone().into()));
+            assert!(decode(&key_of("a"), &content.clone().into(), &mut no_blob).is_none());
+            // Behind a sound beginning.
+            let empty = encode(&key_of("a"), [].iter());
+            let record = resum([&empty[..empty.len() - 4], &[1, 0, 0, 0], &content].concat());
+            let blob = |_, length| Blob::memory(Bytes::from(vec![0; length as usize % 64]));
+            drop(decode(&key_of("a"), &record, &mut { blob }));
+        }
+
+        #[test]
+        fn damage_that_the_checksum_covers_is_no_panic(at in 9_usize..400, byte: u8, cut in 0_usize..400) {
+            let mut record = encode(&key_of("a"), [sample(), sample()].iter());
+            let length = record.len();
+            record[at % length] = byte;
+            if cut % 2 == 0 {
+                record.truncate((length - cut).max(5));
+            }
+            let blob = |_, length| Blob::memory(Bytes::from(vec![0; length as usize % 64]));
+            if let Some(read) = decode(&key_of("a"), &resum(record), &mut { blob }) {
+                for entry in read {
+                    // Whatever is read can be asked everything.
+                    std::hint::black_box((entry.is_complete(), entry.body_bytes(), entry.weight()));
+                }
+            }
+        }
+    }
+}
