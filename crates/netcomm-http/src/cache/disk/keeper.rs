@@ -67,10 +67,19 @@ impl Keeper {
             sweep: None,
             _lock: None,
         };
-        if let Err(error) = keeper.open() {
-            keeper.shared.degrade(error);
-        }
-        let close = keeper.work();
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            if let Err(error) = keeper.open() {
+                keeper.shared.degrade(error);
+            }
+            keeper.work()
+        }));
+        let close = worked.unwrap_or_else(|_| {
+            // Whoever waits for the directory must not wait for ever.
+            let error = || Error::new(ErrorKind::Io, "keep cache").with_detail("the thread that owns it panicked");
+            keeper.fail(error());
+            keeper.shared.degrade(error());
+            Vec::new()
+        });
         keeper.shared.close();
         keeper.index = None;
         keeper._lock = None;

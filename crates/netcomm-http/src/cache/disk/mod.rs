@@ -38,7 +38,7 @@ use crate::cache::store::{Change, Stats, Store, Variants, WriteBlob};
 /// and a chunk. All reading and writing happens on threads that may block: one of its own, and tokio's.
 ///
 /// On disk there is at most `max_bytes`, as files and rows are counted, beside a margin for what comes in at the moment
-/// and free pages of the database. What was not used for longest goes first; uses are noted every two seconds.
+/// and free pages of the database. Bodies on their way in may take half of that; one body may take a quarter. What was not used for longest goes first; uses are noted every two seconds.
 ///
 /// Must be used on a tokio runtime. When the last clone is dropped, what is left is written on the store's own thread;
 /// [`close`](Self::close) waits for that.
