@@ -183,6 +183,39 @@ async fn disk_keeps_its_bound() {
 }
 
 #[tokio::test]
+async fn a_disk_that_fails_costs_a_body_and_no_more() {
+    let (dir, store) = fresh(64 * 1024 * 1024);
+    assert!(store_one(&store, 1).await);
+    std::fs::remove_dir_all(dir.path().join("parts")).expect("removed");
+    assert!(!store_one(&store, 2).await);
+    assert_eq!(store.failures(), 1);
+    put(&store, &key("3"), vec![entry(3, &[], None)]).await;
+    assert_eq!(check_all(&store, |_, _| ()).await, 2);
+    assert!(store.degraded().is_none());
+    store.close().await;
+}
+
+/// Readers that come while a key goes do not bring it back into memory.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_read_while_it_goes_is_not_kept() {
+    let (_dir, store) = fresh(64 * 1024 * 1024);
+    for round in 0..200 {
+        let one = key(&format!("{round}"));
+        put(&store, &one, vec![entry(1, &[], None)]).await;
+        let (reader, wanted) = (store.clone(), one.clone());
+        let reads = tokio::spawn(async move { while !reader.load(&wanted).await.is_empty() {} });
+        match round % 2 {
+            0 => put(&store, &one, Vec::new()).await,
+            _ => store.clear().await,
+        }
+        assert!(store.load(&one).await.is_empty(), "{round}");
+        reads.await.expect("ends");
+        assert!(store.load(&one).await.is_empty(), "{round}");
+    }
+    store.close().await;
+}
+
+#[tokio::test]
 async fn a_damaged_body_drops_its_entry() {
     let (dir, store) = fresh(64 * 1024 * 1024);
     let size = 1_000_000;

@@ -1,6 +1,6 @@
 //! The thread that owns a directory: all changes, one after the other, many in one transaction.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,6 +53,11 @@ struct After {
     evicted: u64,
     is_durable: bool,
     changes: usize,
+    /// The new states of keys. They are shown once they are committed: a reader that sees an older state of the index
+    /// would put it over a newer one in memory.
+    changed: HashMap<Key, Variants>,
+    /// All keys went before those.
+    is_cleared: bool,
 }
 
 impl Keeper {
@@ -298,6 +303,13 @@ impl Keeper {
             }
         }
         self.shared.evicted.fetch_add(after.evicted, Ordering::Relaxed);
+        if after.is_cleared {
+            self.shared.heads.clear();
+        }
+        for (key, variants) in &after.changed {
+            self.shared.heads.set(key, variants);
+        }
+        drop(after.changed);
         self.show_totals();
         for id in after.released {
             match self.shared.held(id) {
@@ -340,7 +352,7 @@ impl Keeper {
                 for number in tables.group(&group_name(&origin, &group))? {
                     let Some(key) = tables.record(number)?.as_ref().and_then(record::key) else { continue };
                     let is_outside = |entry: &&Arc<Entry>| entry.groups().all(|own| own != group);
-                    let old = self.entries(tables, &key)?;
+                    let old = self.entries(tables, &key, after)?;
                     let left = old.iter().filter(is_outside).cloned().collect();
                     self.replace(tables, &key, &old, left, after)?;
                 }
@@ -351,13 +363,14 @@ impl Keeper {
                 after.is_durable = true;
                 after.released.extend(tables.clear()?);
                 self.totals = Totals { entries: 0, bytes: 0, ..self.totals };
-                self.shared.heads.clear();
+                after.changed.clear();
+                after.is_cleared = true;
                 Ok(())
             }
             Command::Broken { id } => {
                 let Some((_, number, _)) = tables.blob(id)? else { return Ok(()) };
                 let Some(key) = tables.record(number)?.as_ref().and_then(record::key) else { return Ok(()) };
-                let old = self.entries(tables, &key)?;
+                let old = self.entries(tables, &key, after)?;
                 let is_sound =
                     |entry: &&Arc<Entry>| entry.parts().segments.iter().all(|segment| segment.blob.id() != Some(id));
                 let left = old.iter().filter(is_sound).cloned().collect();
@@ -374,8 +387,11 @@ impl Keeper {
     }
 
     /// The entries of a key as they are in the middle of a transaction.
-    fn entries(&self, tables: &Tables<'_>, key: &Key) -> Result<Variants> {
-        if let Some(variants) = self.shared.heads.peek(key) {
+    fn entries(&self, tables: &Tables<'_>, key: &Key, after: &After) -> Result<Variants> {
+        if let Some(variants) = after.changed.get(key) {
+            return Ok(Arc::clone(variants));
+        }
+        if let Some(variants) = self.shared.heads.peek(key).filter(|_| !after.is_cleared) {
             return Ok(variants);
         }
         let Some((number, _)) = tables.find(key.as_str())? else { return Ok(Variants::default()) };
@@ -384,7 +400,7 @@ impl Keeper {
     }
 
     fn update(&mut self, tables: &mut Tables<'_>, key: &Key, change: Change, after: &mut After) -> Result<()> {
-        let old = self.entries(tables, key)?;
+        let old = self.entries(tables, key, after)?;
         // A panic of the caller's code must not end the thread that serves everybody.
         let Ok(new) = catch_unwind(AssertUnwindSafe(|| change(&old))) else { return Ok(()) };
         let is_same = new.len() == old.len() && new.iter().zip(old.iter()).all(|(new, old)| Arc::ptr_eq(new, old));
@@ -441,7 +457,7 @@ impl Keeper {
             if found.is_some() {
                 tables.remove_record(key.as_str(), number)?;
             }
-            self.shared.heads.set(key, &Variants::default());
+            after.changed.insert(key.clone(), Variants::default());
             return Ok(());
         }
         if found.is_none() {
@@ -452,7 +468,7 @@ impl Keeper {
         self.touch(tables, key)?;
         // What is kept in memory is what was written, without the receive buffers that the new entries may lie in.
         let variants = self.shared.decode(key, &Bytes::from(record)).unwrap_or_default();
-        self.shared.heads.set(key, &variants);
+        after.changed.insert(key.clone(), variants);
         Ok(())
     }
 
@@ -514,7 +530,7 @@ impl Keeper {
                 tables.remove_lost_record(tick, number)?;
                 continue;
             };
-            let old = self.entries(tables, &key)?;
+            let old = self.entries(tables, &key, after)?;
             after.evicted += old.len() as u64;
             self.replace(tables, &key, &old, Vec::new(), after)?;
         }
