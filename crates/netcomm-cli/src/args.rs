@@ -72,22 +72,26 @@ pub(crate) struct Proxy {
     /// The origin to which all requests go [default: the one that each request names]
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) to: Option<String>,
-    /// Keeps answers: in memory, or in a folder (not built in)
+    /// Keeps answers for later requests (RFC 9111): in memory, at most 64 MiB, or in a folder, at most 1 GiB
     #[arg(long, value_name = "memory|DIR")]
     pub(crate) cache: Option<CachePlace>,
     /// With --cache: one cache for all users, so that what is private to one of them is not kept
     #[arg(long, requires = "cache")]
     pub(crate) shared: bool,
+    /// With --cache: a targeted field to obey in place of Cache-Control (RFC 9213), the first one first; `none` for none
+    /// [default: CDN-Cache-Control with --to and --shared, else none]
+    #[arg(long = "target", value_name = "FIELD", requires = "cache")]
+    pub(crate) targets: Vec<String>,
     /// Tells the origin who asks, in a Forwarded field (RFC 7239)
     #[arg(long)]
     pub(crate) forwarded: bool,
-    /// What Via and Proxy-Status call this proxy [default: netcomm- and a random number]
+    /// What Via, Proxy-Status and Cache-Status call this proxy [default: netcomm- and a random number]
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// Writes the first line as a JSON object with `address` and `url`
     #[arg(long)]
     pub(crate) json: bool,
-    /// Tells of each request on stderr: method, URL without query, status, bytes, time
+    /// Tells of each request on stderr: method, URL without query, status, bytes, time, what the cache did
     #[arg(short, long)]
     pub(crate) verbose: bool,
     #[command(flatten)]

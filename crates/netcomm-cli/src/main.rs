@@ -1,6 +1,7 @@
 //! The command `netcomm`: HTTP calls from the shell, a proxy for other programs, and a tour of what the client survives.
 
 mod args;
+mod cache;
 mod client;
 mod exit;
 mod fetch;

@@ -2,21 +2,25 @@
 
 use netcomm::core::PrivateAddresses;
 use netcomm::dial::SystemClock;
+use netcomm::http::cache::{Cache, CacheBuilder};
 use netcomm::http::{Client, PoolLimits, Redirects};
-use netcomm::{Env, Error, ErrorKind, Limits, Policy, Result, Tap, Timeouts};
+use netcomm::{Env, Limits, Policy, Result, Tap, Timeouts};
 
 use crate::args::Proxy;
+use crate::cache::Kept;
 use crate::client;
 
-/// Makes the client: one that adds nothing of its own to what it passes on.
+/// The targeted field for whoever stands before an origin for all its users (RFC 9213 §3).
+const OF_REVERSE_PROXIES: &str = "CDN-Cache-Control";
+
+/// Makes the client: one that adds nothing of its own to what it passes on. With it comes its cache, if it has one, which
+/// speaks under that name.
 ///
 /// # Errors
 ///
-/// Kind `Invalid` for options that mean nothing, `Io` for files that cannot be read, `Unsupported` for a cache.
-pub(super) async fn build(args: &Proxy) -> Result<Client> {
-    if args.cache.is_some() {
-        return Err(Error::new(ErrorKind::Unsupported, "start proxy").with_detail("the cache is not built in"));
-    }
+/// Kind `Invalid` for options that mean nothing, `Io` for files that cannot be read.
+pub(super) async fn build(args: &Proxy, name: &str) -> Result<(Client, Option<Kept>)> {
+    let rules = rules(args, name)?;
     let mut timeouts = Timeouts::default().with_idle_body(args.bounds.idle_timeout).with_min_rate(None);
     if let Some(connect) = args.bounds.connect_timeout {
         timeouts = timeouts.with_connect(connect);
@@ -47,5 +51,28 @@ pub(super) async fn build(args: &Proxy) -> Result<Client> {
     if let Some(path) = &args.way.unix_socket {
         builder = builder.unix_socket(path);
     }
-    builder.build()
+    let Some(place) = &args.cache else { return Ok((builder.build()?, None)) };
+    // Last of all, so that nothing is made on disk for a command line that means nothing.
+    let kept = Kept::open(place, rules).await;
+    Ok((builder.cache(kept.cache.clone()).build()?, Some(kept)))
+}
+
+/// The rules of the cache.
+fn rules(args: &Proxy, name: &str) -> Result<CacheBuilder> {
+    let mut rules = Cache::builder().name(name)?;
+    if args.shared {
+        rules = rules.shared();
+    }
+    for field in targets(args) {
+        rules = rules.target(field)?;
+    }
+    Ok(rules)
+}
+
+/// The targeted fields that count.
+fn targets(args: &Proxy) -> Vec<&str> {
+    match args.targets.as_slice() {
+        [] if args.shared && args.to.is_some() => vec![OF_REVERSE_PROXIES],
+        named => named.iter().map(String::as_str).filter(|field| *field != "none").collect(),
+    }
 }

@@ -22,7 +22,7 @@ use super::target::Aim;
 pub(super) struct Forward {
     pub(super) client: Client,
     pub(super) aim: Aim,
-    /// The name by which `Via` and `Proxy-Status` call this proxy.
+    /// The name by which `Via`, `Proxy-Status` and `Cache-Status` call this proxy.
     pub(super) name: String,
     /// Whether the next server is told who the client is.
     pub(super) tells_client: bool,
@@ -42,6 +42,8 @@ struct Story {
     begun: Instant,
     method: String,
     url: String,
+    /// What the cache did.
+    cache: Option<String>,
     error: Option<String>,
 }
 
@@ -53,6 +55,7 @@ impl Forward {
             begun: Instant::now(),
             method: request.method().to_string(),
             url: redact_url(&request.uri().to_string()),
+            cache: None,
             error: None,
         };
         let response = match from.ledger.begin_answer() {
@@ -105,7 +108,12 @@ impl Forward {
         *request.uri_mut() = address;
         *request.headers_mut() = parts.headers;
         match self.client.send(request).await {
-            Ok(response) => Ok(self.pass_back(&parts.method, response)),
+            Ok(response) => {
+                if self.verbose {
+                    story.cache = told_by_cache(response.headers(), &self.name);
+                }
+                Ok(self.pass_back(&parts.method, response))
+            }
             Err(error) => match content_refusal(from.ledger, &error) {
                 Some(refusal) => {
                     story.error = Some(refusal.reason.to_owned());
@@ -163,6 +171,12 @@ fn content_refusal(ledger: &Ledger, error: &Error) -> Option<Refusal> {
     ledger.content_refusal().or(late)
 }
 
+/// What the cache of that name says that it did (RFC 9211): its member is the last one.
+fn told_by_cache(headers: &HeaderMap, name: &str) -> Option<String> {
+    let own = headers.get_all("cache-status").iter().next_back()?.to_str().ok()?.strip_prefix(name)?;
+    own.strip_prefix("; ").map(str::to_owned)
+}
+
 /// The answer of the proxy itself, where a request must go no further (RFC 9110 §7.6.2, §9.3.7, §9.3.8).
 fn own_answer(method: &Method, target: &Uri, headers: &HeaderMap) -> Response<Body> {
     if method != Method::TRACE {
@@ -186,6 +200,9 @@ impl Story {
     fn tell(&self, status: StatusCode, bytes: u64, error: Option<&Error>) {
         let millis = self.begun.elapsed().as_secs_f64() * 1000.0;
         let mut line = format!("{} {} {} {bytes} bytes {millis:.1} ms", self.method, self.url, status.as_u16());
+        if let Some(cache) = &self.cache {
+            write!(line, " [{cache}]").expect("a string takes all text");
+        }
         if let Some(error) = error.map(ToString::to_string).or_else(|| self.error.clone()) {
             write!(line, " ({error})").expect("a string takes all text");
         }

@@ -57,13 +57,20 @@ async fn serve(args: &Proxy) -> Result<()> {
     if !args.name.as_deref().is_none_or(is_name) {
         return Err(invalid("--name takes letters, digits, '-', '.' and '_'"));
     }
-    let forward = Arc::new(Forward {
-        aim: Aim::parse(args.to.as_deref())?,
-        client: client::build(args).await?,
-        name: args.name.clone().unwrap_or_else(|| format!("netcomm-{:08x}", RandomState::new().hash_one(()) >> 32)),
-        tells_client: args.forwarded,
-        verbose: args.verbose,
-    });
+    let aim = Aim::parse(args.to.as_deref())?;
+    let name = args.name.clone().unwrap_or_else(|| format!("netcomm-{:08x}", RandomState::new().hash_one(()) >> 32));
+    let (client, kept) = client::build(args, &name).await?;
+    let (tells_client, verbose) = (args.forwarded, args.verbose);
+    let served = listen(args, Forward { client, aim, name, tells_client, verbose }).await;
+    if let Some(kept) = kept {
+        kept.close().await;
+    }
+    served
+}
+
+/// Takes connections until it is told to end, and then waits for those that are under way.
+async fn listen(args: &Proxy, forward: Forward) -> Result<()> {
+    let forward = Arc::new(forward);
     let io = |error| Error::new(ErrorKind::Io, "listen").with_detail(args.listen.to_string()).with_source(error);
     let listener = TcpListener::bind(args.listen).await.map_err(io)?;
     // Before anybody knows the address, so that nobody can be too early with the signal.

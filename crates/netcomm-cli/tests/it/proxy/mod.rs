@@ -3,6 +3,7 @@
 mod bad_answers;
 mod bad_requests;
 mod ends;
+mod keeping;
 mod passing;
 mod streaming;
 mod talking;
@@ -50,6 +51,16 @@ impl Proxy {
         let mut talk = self.connect().await;
         talk.say(request).await;
         talk.answer().await
+    }
+
+    /// Tells it to end, and waits until it has.
+    #[cfg(unix)]
+    async fn terminate(mut self) {
+        let id = self.child.id().expect("it runs").to_string();
+        let kill = std::process::Command::new("kill").args(["-TERM", &id]).status();
+        assert!(kill.expect("kill").success());
+        let status = timeout(LIMIT, self.child.wait()).await.expect("an end").expect("a process");
+        assert_eq!(status.code(), Some(0));
     }
 
     /// What the proxy wrote to stderr, once it was ended.

@@ -1,0 +1,5 @@
+//! Stored responses: where they are kept.
+
+mod place;
+
+pub(crate) use place::Kept;
