@@ -2,6 +2,7 @@
 //!
 //! A room per scene. Everything happens on loopback ports, is bounded in time and needs no network.
 
+mod cache;
 mod compression;
 mod eyeballs;
 mod guard;
@@ -43,6 +44,7 @@ const SCENES: &[Scene] = &[
     scope::SCENE,
     token::SCENE,
     pool::SCENE,
+    cache::SCENE,
 ];
 
 /// The most that a scene may take: none of them may hang.
