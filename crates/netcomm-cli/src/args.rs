@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use netcomm::http::cache::CacheMode;
 
 use crate::exit;
 use crate::secret::SecretSource;
@@ -145,9 +147,25 @@ pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) show: Show,
     #[command(flatten)]
+    pub(crate) caching: Caching,
+    #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[command(flatten)]
     pub(crate) way: Way,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "The cache")]
+pub(crate) struct Caching {
+    /// Keeps responses in a folder, at most 1 GiB, and answers from there (RFC 9111)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
+    /// How it is used (Fetch standard) [default: default]
+    #[arg(long, value_name = "MODE", value_parser = cache_mode(), requires = "cache")]
+    pub(crate) cache_mode: Option<CacheMode>,
+    /// How long a response is fresh, whatever it says itself
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "cache")]
+    pub(crate) cache_ttl: Option<Duration>,
 }
 
 #[derive(Args)]
@@ -290,6 +308,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("must be more than 0".to_owned()),
     }
+}
+
+/// The modes of Fetch, by their names there.
+fn cache_mode() -> impl TypedValueParser<Value = CacheMode> {
+    let modes = [
+        ("default", CacheMode::Default),
+        ("no-store", CacheMode::NoStore),
+        ("reload", CacheMode::Reload),
+        ("no-cache", CacheMode::NoCache),
+        ("force-cache", CacheMode::ForceCache),
+        ("only-if-cached", CacheMode::OnlyIfCached),
+    ];
+    PossibleValuesParser::new(modes.map(|(name, _)| name))
+        .map(move |given| modes.iter().find(|(name, _)| *name == given).map_or(CacheMode::Default, |(_, mode)| *mode))
 }
 
 fn connection_count(text: &str) -> Result<usize, String> {

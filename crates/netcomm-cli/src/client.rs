@@ -6,18 +6,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use netcomm::core::PrivateAddresses;
 use netcomm::dial::{Certificates, Dialer, Identity, Proxies, SystemClock, Tls};
+use netcomm::http::cache::Cache;
 use netcomm::http::{Client, Http2, Redirects};
 use netcomm::{Env, Error, ErrorKind, Limits, Policy, Result, Tap, Timeouts};
 
-use crate::args::{Bounds, Fetch, Way};
+use crate::args::{Bounds, CachePlace, Fetch, Way};
+use crate::cache::Kept;
 use crate::watch::Watch;
 
-/// Makes the client.
+/// Makes the client, and opens its cache, if it has one.
 ///
 /// # Errors
 ///
 /// Kind `Invalid` for options that mean nothing, `Io` for files that cannot be read.
-pub(crate) async fn build(args: &Fetch) -> Result<Client> {
+pub(crate) async fn build(args: &Fetch) -> Result<(Client, Option<Kept>)> {
     let tap = if args.show.verbose { Tap::new(Watch::new()) } else { Tap::off() };
     let env =
         Env::new(dialer(&args.way, tap.clone()).await?, SystemClock).with_policy(policy(&args.bounds)).with_tap(tap);
@@ -31,7 +33,10 @@ pub(crate) async fn build(args: &Fetch) -> Result<Client> {
     if let Some(path) = &args.way.unix_socket {
         builder = builder.unix_socket(path);
     }
-    builder.build()
+    let Some(folder) = &args.caching.cache else { return Ok((builder.build()?, None)) };
+    // Last of all, so that nothing is made on disk for a command line that means nothing.
+    let kept = Kept::open(&CachePlace::Folder(folder.clone()), Cache::builder()).await;
+    Ok((builder.cache(kept.cache.clone()).build()?, Some(kept)))
 }
 
 /// The dialer for that way.

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 
 use http::Method;
 use netcomm::Result;
+use netcomm::http::cache::CacheStatus;
 use netcomm::http::{RequestBuilder, Response, TimingWatch};
 use serde_json::{Map, Value, json};
 
 use crate::args::Fetch;
+use crate::cache::{self, Kept};
 use crate::partial::{Partial, Place};
 use crate::progress::Bar;
 use crate::{client, exit, json, output, request, waterfall};
@@ -18,6 +20,8 @@ use crate::{client, exit, json, output, request, waterfall};
 struct Known {
     head: Map<String, Value>,
     timing: Option<TimingWatch>,
+    cache: Option<CacheStatus>,
+    kept: Option<Kept>,
     body: Option<Value>,
 }
 
@@ -25,6 +29,9 @@ struct Known {
 pub(crate) async fn run(method: Method, args: &Fetch) -> ExitCode {
     let mut known = Known::default();
     let mut outcome = call(method, args, &mut known).await;
+    if let Some(kept) = known.kept {
+        kept.close().await;
+    }
     let timing = known.timing.as_ref().map(TimingWatch::get);
     if args.show.json {
         let mut object = known.head;
@@ -37,6 +44,9 @@ pub(crate) async fn run(method: Method, args: &Fetch) -> ExitCode {
     }
     if let Some(timing) = timing.filter(|_| args.show.timing) {
         output::tell(&waterfall::render(&timing));
+        if let Some(status) = &known.cache {
+            output::tell(&cache::line(status));
+        }
     }
     outcome.map_or_else(|error| exit::code(&error), |()| ExitCode::SUCCESS)
 }
@@ -44,7 +54,8 @@ pub(crate) async fn run(method: Method, args: &Fetch) -> ExitCode {
 async fn call(method: Method, args: &Fetch, known: &mut Known) -> Result<()> {
     let show = &args.show;
     let is_head = method == Method::HEAD;
-    let client = client::build(args).await?;
+    let (client, kept) = client::build(args).await?;
+    known.kept = kept;
     let request = request::build(&client, method, args).await?;
     let file = show.output.as_deref().filter(|file| *file != Path::new("-"));
     match file {
@@ -105,5 +116,6 @@ async fn download(request: RequestBuilder, args: &Fetch, file: &Path, known: &mu
 fn answer(response: Response, args: &Fetch, known: &mut Known) -> Result<Response> {
     known.head = json::head(&response);
     known.timing = Some(response.timing_watch());
+    known.cache = response.cache_status().copied();
     if args.show.fail { response.error_for_status() } else { Ok(response) }
 }

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use netcomm::Error;
 use netcomm::core::TlsInfo;
+use netcomm::http::cache::{CacheStatus, Forwarded};
 use netcomm::http::{Response, Timing};
 use serde_json::{Map, Value, json};
 
@@ -26,6 +27,7 @@ pub(crate) fn head(response: &Response) -> Map<String, Value> {
         "reused": response.timing().reused,
         "peer": response.peer().map(|peer| peer.to_string()),
         "tls": response.tls().map(tls),
+        "cache": response.cache_status().map(cache),
     });
     match head {
         Value::Object(head) => head,
@@ -67,6 +69,17 @@ pub(crate) fn error(error: &Error) -> Value {
         "url": error.url(),
         "status": error.status().map(|status| status.as_u16()),
         "causes": exit::causes(error),
+    })
+}
+
+fn cache(status: &CacheStatus) -> Value {
+    json!({
+        "hit": status.hit,
+        "forwarded": status.forwarded.map(Forwarded::as_str),
+        "forwarded_status": status.forwarded_status.map(|status| status.as_u16()),
+        "ttl": status.ttl,
+        "stored": status.stored,
+        "detail": status.detail,
     })
 }
 

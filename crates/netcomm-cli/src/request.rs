@@ -26,6 +26,12 @@ pub(crate) async fn build(client: &Client, method: Method, args: &Fetch) -> Resu
         request = request.query(&pairs(&outgoing.query, "--query")?);
     }
     request = authorize(request, outgoing).await?;
+    if let Some(mode) = args.caching.cache_mode {
+        request = request.cache_mode(mode);
+    }
+    if let Some(ttl) = args.caching.cache_ttl {
+        request = request.cache_ttl(ttl);
+    }
     if let Some(data) = &outgoing.data {
         return Ok(request.body(body(data)?));
     }

@@ -8,6 +8,8 @@ use http::StatusCode;
 use netcomm::core::ErrorKind;
 use netcomm::core::{Event, Interest, Observation, Observe};
 
+use crate::cache;
+
 /// Writes observations to stderr.
 pub(crate) struct Watch {
     started: Instant,
@@ -60,14 +62,7 @@ fn describe(event: &Event) -> String {
         Event::ConnectFailed { origin, error } => format!("no connection to {origin}: {}", error.as_str()),
         Event::Disconnected { origin, reason } => format!("disconnected from {origin}: {reason}"),
         Event::CacheAsked { hit, forwarded, stored, detail } => {
-            let how = match (hit, forwarded) {
-                (true, _) => "answered from store".to_owned(),
-                (false, Some(why)) => format!("asked the origin ({why})"),
-                (false, None) => "did not answer".to_owned(),
-            };
-            let stored = if *stored { ", answer stored" } else { "" };
-            let detail = detail.map(|detail| format!(", {detail}")).unwrap_or_default();
-            format!("cache {how}{stored}{detail}")
+            format!("cache {}", cache::words(*hit, *forwarded, *stored, *detail))
         }
         Event::TokenRefreshed { ok: true } => "token refreshed".to_owned(),
         Event::TokenRefreshed { ok: false } => "token could not be refreshed".to_owned(),

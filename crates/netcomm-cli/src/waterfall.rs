@@ -31,9 +31,12 @@ pub(crate) fn render(timing: &Timing) -> String {
         writeln!(text, "{}", line.trim_end()).expect("a string takes all text");
         start += took;
     }
-    let reused = if timing.reused { "connection reused" } else { "new connection" };
-    writeln!(text, "{:<8}{:>10} ms  attempt {}, {reused}", "total", millis(total), timing.attempt)
-        .expect("a string takes all text");
+    let how = match (timing.attempt, timing.reused) {
+        (0, _) => "no attempt".to_owned(),
+        (attempt, true) => format!("attempt {attempt}, connection reused"),
+        (attempt, false) => format!("attempt {attempt}, new connection"),
+    };
+    writeln!(text, "{:<8}{:>10} ms  {how}", "total", millis(total)).expect("a string takes all text");
     text
 }
 

@@ -1,9 +1,12 @@
 //! Where responses are kept: the only room that opens stores.
 
 use std::path::Path;
+use std::time::Duration;
 
 use netcomm::Error;
-use netcomm::http::cache::{Cache, CacheBuilder, Disk};
+use netcomm::http::cache::{Cache, CacheBuilder, Change, Disk, Key, Stats, Store, Variants, WriteBlob};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::args::CachePlace;
 use crate::{exit, output};
@@ -12,33 +15,48 @@ use crate::{exit, output};
 const MEMORY_BYTES: u64 = 64 << 20;
 /// The most that is kept in a folder.
 const FOLDER_BYTES: u64 = 1 << 30;
+/// How long the end waits for what is still being stored, such as the beginning of a body that broke off.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A cache that is open.
 pub(crate) struct Kept {
     pub(crate) cache: Cache,
-    /// Its folder, if it has one.
-    disk: Option<Disk>,
+    folder: Option<Folder>,
+}
+
+struct Folder {
+    disk: Disk,
+    /// Ends once nobody can store anything any more.
+    in_use: mpsc::Receiver<()>,
 }
 
 impl Kept {
     /// Opens it. A folder that cannot be used is told on stderr: a cache fails no call, and is one in memory then.
     pub(crate) async fn open(place: &CachePlace, builder: CacheBuilder) -> Self {
         match place {
-            CachePlace::Memory => Self { cache: builder.memory(MEMORY_BYTES).build(), disk: None },
-            CachePlace::Folder(folder) => {
-                let disk = Disk::open(folder, FOLDER_BYTES);
+            CachePlace::Memory => Self { cache: builder.memory(MEMORY_BYTES).build(), folder: None },
+            CachePlace::Folder(path) => {
+                let disk = Disk::open(path, FOLDER_BYTES);
                 if let Err(error) = disk.ready().await {
-                    warn(folder, &error);
+                    warn(path, &error);
                 }
-                Self { cache: builder.store(disk.clone()).build(), disk: Some(disk) }
+                Self::new(disk, builder)
             }
         }
     }
 
-    /// Closes it: what was stored is on disk then.
+    fn new(disk: Disk, builder: CacheBuilder) -> Self {
+        let (user, in_use) = mpsc::channel(1);
+        let store = Used { disk: disk.clone(), _user: user };
+        Self { cache: builder.store(store).build(), folder: Some(Folder { disk, in_use }) }
+    }
+
+    /// Closes it, once the client is gone: what was stored is on disk then.
     pub(crate) async fn close(self) {
-        if let Some(disk) = self.disk {
-            disk.close().await;
+        drop(self.cache);
+        if let Some(mut folder) = self.folder {
+            drop(timeout(PATIENCE, folder.in_use.recv()).await);
+            folder.disk.close().await;
         }
     }
 }
@@ -47,4 +65,40 @@ fn warn(folder: &Path, error: &Error) {
     let causes: String = exit::causes(error).iter().map(|cause| format!("  caused by: {cause}\n")).collect();
     let folder = folder.display();
     output::tell(&format!("netcomm: warning: {folder} keeps nothing, memory does: {error}\n{causes}"));
+}
+
+/// A store on disk that tells when its last user has gone.
+struct Used {
+    disk: Disk,
+    _user: mpsc::Sender<()>,
+}
+
+impl Store for Used {
+    async fn load(&self, key: &Key) -> Variants {
+        self.disk.load(key).await
+    }
+
+    fn update(&self, key: &Key, change: Change) -> impl Future<Output = ()> + Send {
+        self.disk.update(key, change)
+    }
+
+    fn write(&self, length: Option<u64>) -> Option<Box<dyn WriteBlob>> {
+        self.disk.write(length)
+    }
+
+    fn remove_group(&self, origin: &str, group: &str) -> impl Future<Output = ()> + Send {
+        self.disk.remove_group(origin, group)
+    }
+
+    fn clear(&self) -> impl Future<Output = ()> + Send {
+        self.disk.clear()
+    }
+
+    async fn list(&self, after: Option<&Key>, most: usize) -> Vec<(Key, Variants)> {
+        self.disk.list(after, most).await
+    }
+
+    async fn stats(&self) -> Stats {
+        self.disk.stats().await
+    }
 }

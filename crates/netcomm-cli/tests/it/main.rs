@@ -3,6 +3,7 @@
 mod exit_codes;
 mod files;
 mod json;
+mod keeping;
 mod proxy;
 mod requests;
 mod responses;
