@@ -11,6 +11,7 @@ mod flags;
 mod http;
 mod report;
 mod rounds;
+mod serving;
 mod valgrind;
 
 use std::process::ExitCode;

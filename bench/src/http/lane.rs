@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
-use super::server::{JSON_BYTES, JSON_PATH, SINK_PATH, ZEROS_PATH};
+use super::server::{JSON_PATH, SINK_PATH, ZEROS_PATH};
 use crate::error::{Result, fail};
+use crate::serving::JSON_BYTES;
 
 /// A client under test. Each of its calls is written the way its own documentation would.
 pub(super) trait Peer: Clone + Send + Sync + 'static {
