@@ -1,5 +1,7 @@
 //! How results are told: a line per case and peer, for people or for machines.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::error::Result;
@@ -22,6 +24,36 @@ pub(crate) struct Figure {
     pub(crate) quartiles: Option<[f64; 2]>,
 }
 
+/// What a peer is meant to reach.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// The figure itself.
+    Below(f64),
+    /// Its ratio to the first peer.
+    RatioAtMost(f64),
+    RatioAtLeast(f64),
+}
+
+impl Target {
+    fn is_met(self, figure: &Figure) -> bool {
+        match self {
+            Self::Below(most) => figure.value < most,
+            Self::RatioAtMost(most) => figure.ratio.is_some_and(|ratio| ratio <= most),
+            Self::RatioAtLeast(least) => figure.ratio.is_some_and(|ratio| ratio >= least),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Below(most) => write!(f, "below {}", readable(*most)),
+            Self::RatioAtMost(most) => write!(f, "ratio at most {most}"),
+            Self::RatioAtLeast(least) => write!(f, "ratio at least {least}"),
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     component: &'a str,
@@ -33,6 +65,10 @@ struct Line<'a> {
     ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio_quartiles: Option<[f64; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    target: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_met: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -49,13 +85,26 @@ impl Report {
 
     /// A line for each peer.
     pub(crate) fn case(&self, case: &str, unit: &str, names: &[&str], figures: &[Figure]) -> Result<()> {
+        self.case_with_targets(case, unit, names, figures, &[])
+    }
+
+    /// A line for each peer, with the targets of those that have one.
+    pub(crate) fn case_with_targets(
+        &self,
+        case: &str,
+        unit: &str,
+        names: &[&str],
+        figures: &[Figure],
+        targets: &[(&str, Target)],
+    ) -> Result<()> {
         for (peer, figure) in names.iter().zip(figures) {
-            self.line(case, unit, peer, figure)?;
+            let target = targets.iter().find(|(whose, _)| whose == peer).map(|(_, target)| *target);
+            self.line(case, unit, peer, figure, target)?;
         }
         Ok(())
     }
 
-    fn line(&self, case: &str, unit: &str, peer: &str, figure: &Figure) -> Result<()> {
+    fn line(&self, case: &str, unit: &str, peer: &str, figure: &Figure, target: Option<Target>) -> Result<()> {
         if self.is_json {
             let line = Line {
                 component: self.component,
@@ -65,6 +114,8 @@ impl Report {
                 unit,
                 ratio: figure.ratio,
                 ratio_quartiles: figure.quartiles,
+                target: target.map(|target| target.to_string()),
+                is_met: target.map(|target| target.is_met(figure)),
             };
             println!("{}", serde_json::to_string(&line)?);
             return Ok(());
@@ -72,7 +123,11 @@ impl Report {
         let value = readable(figure.value);
         let ratio = figure.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let quartiles = figure.quartiles.map_or_else(String::new, |[low, high]| format!(" ({low:.2} to {high:.2})"));
-        let line = format!("{:<6} {case:<16} {peer:<14} {value:>10} {unit:<22} {ratio:>6}{quartiles}", self.component);
+        let target = target.map_or_else(String::new, |target| {
+            format!("  {target}: {}", if target.is_met(figure) { "met" } else { "missed" })
+        });
+        let line =
+            format!("{:<6} {case:<16} {peer:<15} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
         println!("{}", line.trim_end());
         Ok(())
     }
@@ -96,6 +151,11 @@ pub(crate) fn plain(values: &[f64]) -> Vec<Figure> {
         .iter()
         .map(|value| Figure { value: *value, ratio: (first > 0.0).then(|| value / first), quartiles: None })
         .collect()
+}
+
+/// A figure beside which there is no other.
+pub(crate) fn alone(value: f64) -> [Figure; 1] {
+    [Figure { value, ratio: None, quartiles: None }]
 }
 
 /// Figures of rounds: medians, of the values and of the ratios within each round.
@@ -155,5 +215,19 @@ mod tests {
         assert_eq!(figures[0].quartiles, None);
         assert_eq!(figures[1].value, 4.0);
         assert_eq!(figures[1].ratio, Some(2.0));
+    }
+
+    #[test]
+    fn a_target_is_met_or_missed() {
+        let [_, half] = &plain(&[10.0, 5.0])[..] else { panic!("two figures") };
+        for (target, text, is_met) in [
+            (Target::Below(5.0), "below 5.0", false),
+            (Target::Below(10_000.0), "below 10 000", true),
+            (Target::RatioAtMost(0.5), "ratio at most 0.5", true),
+            (Target::RatioAtLeast(0.6), "ratio at least 0.6", false),
+        ] {
+            assert_eq!((target.to_string().as_str(), target.is_met(half)), (text, is_met));
+        }
+        assert!(!Target::RatioAtMost(2.0).is_met(&alone(1.0)[0]));
     }
 }
