@@ -1,5 +1,6 @@
 //! This program once more, in processes of its own: servers, and clients that are measured alone.
 
+use std::env::consts::EXE_SUFFIX;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -15,10 +16,27 @@ pub(crate) fn command(args: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
+/// A command that runs this program on the system's allocator, without the counters.
+pub(crate) fn plain_command(args: &[&str]) -> Result<Command> {
+    let file = std::env::current_exe()?.with_file_name(format!("netcomm-bench-plain{EXE_SUFFIX}"));
+    if !file.is_file() {
+        return fail("netcomm-bench-plain is not built; `cargo xtask bench` builds it");
+    }
+    let mut command = Command::new(file);
+    command.args(args);
+    Ok(command)
+}
+
 /// Runs this program to its end and reads the JSON that it prints.
 pub(crate) fn answer<T: DeserializeOwned>(args: &[&str]) -> Result<T> {
-    let output = command(args)?.stderr(Stdio::inherit()).output()?;
+    answer_of(command(args)?)
+}
+
+/// Runs a command to its end and reads the JSON that it prints.
+pub(crate) fn answer_of<T: DeserializeOwned>(mut command: Command) -> Result<T> {
+    let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
+        let args: Vec<_> = command.get_args().map(|arg| arg.to_string_lossy()).collect();
         return fail(format!("`{}` ended with {}", args.join(" "), output.status));
     }
     Ok(serde_json::from_slice(&output.stdout)?)
@@ -73,12 +91,20 @@ pub(crate) fn end_with_parent() {
 /// The most memory that this process had resident so far, in KiB; `None` where the system does not
 /// say.
 pub(crate) fn peak_resident_kib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    peak_of(&status)
+    of_status("VmHWM:")
 }
 
-fn peak_of(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+/// The memory that this process has resident now, in KiB; `None` where the system does not say.
+pub(crate) fn resident_kib() -> Option<u64> {
+    of_status("VmRSS:")
+}
+
+fn of_status(line: &str) -> Option<u64> {
+    kib_of(&std::fs::read_to_string("/proc/self/status").ok()?, line)
+}
+
+fn kib_of(status: &str, line: &str) -> Option<u64> {
+    let line = status.lines().find_map(|text| text.strip_prefix(line))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
@@ -87,9 +113,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_read() {
+    fn the_status_is_read() {
         let status = "Name:\tx\nVmPeak:\t    9000 kB\nVmHWM:\t    4321 kB\n";
-        assert_eq!(peak_of(status), Some(4321));
-        assert_eq!(peak_of("Name:\tx\n"), None);
+        assert_eq!(kib_of(status, "VmHWM:"), Some(4321));
+        assert_eq!(kib_of("Name:\tx\n", "VmHWM:"), None);
     }
 }

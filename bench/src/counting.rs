@@ -1,15 +1,10 @@
-//! The allocator of this program: the system's, counted. It costs every peer the same two atomic
-//! additions per allocation, also where nobody reads the counters.
+//! What is asked of the allocator that `main.rs` installs: the system's, counted.
 
-use std::alloc::System;
-
-use stats_alloc::{INSTRUMENTED_SYSTEM, Stats, StatsAlloc};
-
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+use serde::{Deserialize, Serialize};
+use stats_alloc::{INSTRUMENTED_SYSTEM as ALLOCATOR, Stats};
 
 /// What was asked of the allocator.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Asked {
     /// Allocations and reallocations.
     pub(crate) times: usize,
@@ -26,14 +21,28 @@ pub(crate) fn count<T>(work: impl FnOnce() -> T) -> (T, Asked) {
     (result, asked)
 }
 
+/// Bytes that are allocated now.
+pub(crate) fn live_bytes() -> usize {
+    let Stats { bytes_allocated, bytes_deallocated, .. } = ALLOCATOR.stats();
+    bytes_allocated.saturating_sub(bytes_deallocated)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::alloc::System;
+
+    use stats_alloc::StatsAlloc;
+
     use super::*;
+
+    #[global_allocator]
+    static COUNTED: &StatsAlloc<System> = &ALLOCATOR;
 
     #[test]
     fn an_allocation_is_seen() {
         // Other tests run beside this one, so the counters may have moved further.
         let (_kept, asked) = count(|| Vec::<u8>::with_capacity(1000));
         assert!(asked.times >= 1 && asked.bytes >= 1000, "{asked:?}");
+        assert!(live_bytes() >= 1000);
     }
 }

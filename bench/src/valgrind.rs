@@ -5,7 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::child;
 use crate::error::{Error, Result, fail};
 
 /// Whether valgrind is there.
@@ -18,17 +17,17 @@ pub(crate) fn is_there() -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Instructions in user space that this program takes with those arguments. `file` is what
-/// callgrind writes.
-pub(crate) fn instructions(args: &[&str], file: &Path) -> Result<u64> {
-    let own = child::command(args)?;
+/// Instructions in user space that a command takes. `file` is what callgrind writes.
+pub(crate) fn instructions(own: &Command, file: &Path) -> Result<u64> {
     let status = Command::new("valgrind")
         .args(["--tool=callgrind", "--quiet"])
         .arg(format!("--callgrind-out-file={}", file.display()))
         .arg(own.get_program())
         .args(own.get_args())
+        .stdout(Stdio::null())
         .status()?;
     if !status.success() {
+        let args: Vec<_> = own.get_args().map(|arg| arg.to_string_lossy()).collect();
         return fail(format!("valgrind on `{}` ended with {status}", args.join(" ")));
     }
     total(&fs::read_to_string(file)?).ok_or_else(|| Error::from(format!("no total in {}", file.display())))

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::wall::IN_FLIGHT;
 use super::{NAME, REQUESTS, peers};
+use crate::child;
 use crate::error::Result;
 use crate::flags::Flags;
 use crate::report::{self, Report};
@@ -34,7 +35,7 @@ pub(super) fn measure(flags: &Flags, report: &Report, server: SocketAddr) -> Res
             let requests = requests.to_string();
             let args = [NAME, REQUESTS, peer, &server, &requests, &in_flight];
             let file = profiles.file(&format!("{peer}.{requests}.{in_flight}"));
-            valgrind::instructions(&args, &file)
+            valgrind::instructions(&child::command(&args)?, &file)
         };
         let names = peers::names();
         let mut slopes = Vec::new();

@@ -1,0 +1,20 @@
+//! netcomm side by side with what a user would take instead.
+//!
+//! A library because there are two programs of it: `netcomm-bench`, whose allocator counts, and `netcomm-bench-plain`,
+//! whose allocator is the system's, for what is measured by the clock on several threads.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who runs it")]
+
+mod child;
+mod cli;
+mod counting;
+mod cpu;
+mod error;
+mod flags;
+mod http;
+mod report;
+mod rounds;
+mod serving;
+mod valgrind;
+
+pub use cli::run;
