@@ -4,12 +4,13 @@
 use std::process::ExitCode;
 
 use crate::error::{self, Result, fail};
-use crate::http;
+use crate::{cache, http};
 
 const USAGE: &str = "\
 usage: netcomm-bench <component> [flags]
 
 components:
+  cache             netcomm-http's cache against http-cache on reqwest, and undici's
   http              against hyper-util's legacy client, reqwest, and reqwest with retries
 
 flags:
@@ -45,6 +46,7 @@ fn dispatch(args: &[String]) -> Result<()> {
                 print!("{USAGE}");
                 Ok(())
             }
+            cache::NAME => cache::run(rest),
             http::NAME => http::run(rest),
             other => fail(format!("no component `{other}`\n\n{USAGE}")),
         },

@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who runs it")]
 
+mod cache;
 mod child;
 mod cli;
 mod counting;

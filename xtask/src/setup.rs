@@ -6,7 +6,7 @@ mod pip;
 
 use apt::Apt;
 
-use crate::error::Result;
+use crate::error::{Result, fail};
 use crate::outcome::Outcome;
 
 /// A program written by others that we are tried against.
@@ -27,6 +27,16 @@ enum Source {
     Pip { package: &'static str, version: &'static str },
     /// A JavaScript package, in a folder of this workspace's own.
     Npm { package: &'static str, version: &'static str },
+}
+
+impl Source {
+    fn ensure(self, apt: &mut Apt) -> Result<()> {
+        match self {
+            Self::Apt { program, packages } => apt.ensure(program, packages),
+            Self::Pip { package, version } => pip::ensure(package, version),
+            Self::Npm { package, version } => npm::ensure(package, version),
+        }
+    }
 }
 
 /// All peers; a new one is a row here.
@@ -55,6 +65,12 @@ static PEERS: &[Peer] = &[
         serves: "benchmarks by counted instructions",
         source: Source::Apt { program: "valgrind", packages: &["valgrind"] },
     },
+    Peer {
+        name: "undici",
+        serves: "benchmarks of the cache, with node",
+        // The last that runs on node 20.
+        source: Source::Npm { package: "undici", version: "7.30.2" },
+    },
 ];
 
 /// Installs what is missing and says what could not be had; the rest goes on without it.
@@ -62,12 +78,7 @@ pub(crate) fn setup() -> Result<Outcome> {
     let mut apt = Apt::default();
     let mut missing = Vec::new();
     for peer in PEERS {
-        let result = match peer.source {
-            Source::Apt { program, packages } => apt.ensure(program, packages),
-            Source::Pip { package, version } => pip::ensure(package, version),
-            Source::Npm { package, version } => npm::ensure(package, version),
-        };
-        if let Err(error) = result {
+        if let Err(error) = peer.source.ensure(&mut apt) {
             println!("no {} ({}): {error}", peer.name, peer.serves);
             missing.push(peer.name);
         }
@@ -76,5 +87,13 @@ pub(crate) fn setup() -> Result<Outcome> {
         Ok(Outcome::Passed)
     } else {
         Ok(Outcome::Skipped(format!("not here: {}", missing.join(", "))))
+    }
+}
+
+/// Installs the peer of that name, unless it is there.
+pub(crate) fn ensure(name: &str) -> Result<()> {
+    match PEERS.iter().find(|peer| peer.name == name) {
+        Some(peer) => peer.source.ensure(&mut Apt::default()),
+        None => fail(format!("no peer `{name}`")),
     }
 }

@@ -49,6 +49,8 @@ pub(super) static GROUND: &[(&str, Terms)] = &[
 
 /// Libraries that one package alone may name, with the feature if only that is reserved.
 pub(super) static RESERVED: &[(&str, Option<&str>, &str)] = &[
+    ("http-cache", None, "netcomm-bench"),
+    ("http-cache-reqwest", None, "netcomm-bench"),
     ("reqwest", None, "netcomm-bench"),
     ("reqwest-middleware", None, "netcomm-bench"),
     ("reqwest-retry", None, "netcomm-bench"),
