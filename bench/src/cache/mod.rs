@@ -4,7 +4,6 @@ mod hit;
 mod job;
 mod million;
 mod miss;
-#[cfg(feature = "ours-cache")]
 mod ours;
 mod peers;
 mod run;
@@ -49,9 +48,6 @@ const CASES: &[&str] = &[
 
 fn measure(flags: &Flags) -> Result<()> {
     let report = Report::new(NAME, flags.is_json);
-    if cfg!(not(feature = "ours-cache")) {
-        report.skipped("netcomm", "built without the feature ours-cache")?;
-    }
     let server = Server::start(&[NAME, SERVE])?;
     let run = Run { flags, report: &report, server: server.address() };
     hit::measure(&run)?;

@@ -8,7 +8,6 @@ use reqwest::Url;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
 use super::job::Job;
-#[cfg(feature = "ours-cache")]
 use super::ours;
 use super::work::{Peer, work};
 use crate::error::{Error, Result};
@@ -17,25 +16,14 @@ use crate::error::{Error, Result};
 const MOKA_ENTRIES: u64 = 4_000_000;
 
 /// Caches in memory; ratios are to the first.
-pub(super) static MEMORY: &[Entry] = &[
-    entry::<Memory>(),
-    #[cfg(feature = "ours-cache")]
-    entry::<ours::Memory>(),
-];
+pub(super) static MEMORY: &[Entry] = &[entry::<Memory>(), entry::<ours::Memory>()];
 
 /// Caches on disk; ratios are to the first.
-pub(super) static DISK: &[Entry] = &[
-    entry::<Disk>(),
-    #[cfg(feature = "ours-cache")]
-    entry::<ours::Disk>(),
-];
+pub(super) static DISK: &[Entry] = &[entry::<Disk>(), entry::<ours::Disk>()];
 
 /// Clients without a cache and with it; ratios are within a pair.
-pub(super) static PAIRS: &[[Entry; 2]] = &[
-    [entry::<Off>(), entry::<Memory>()],
-    #[cfg(feature = "ours-cache")]
-    [entry::<ours::Off>(), entry::<ours::Memory>()],
-];
+pub(super) static PAIRS: &[[Entry; 2]] =
+    &[[entry::<Off>(), entry::<Memory>()], [entry::<ours::Off>(), entry::<ours::Memory>()]];
 
 /// A peer, its type hidden.
 #[derive(Debug, Clone, Copy)]
