@@ -1,6 +1,7 @@
 //! The cache's place in a call: between the credentials of a hop and its attempts. What becomes of a request is decided
 //! in [`crate::cache`]; here it is done.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -46,7 +47,7 @@ impl Call<'_> {
         body: Body,
     ) -> Result<http::Response<Body>> {
         let fields = self.dress(method, headers, authorization.as_ref(), body.is_empty());
-        let key = Key::new(self.partition(), &self.address.uri);
+        let key = Key::new(&self.partition(), &self.address.uri);
         let mode = self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default();
         let asked = Asked { cache, key, method, fields, mode };
         let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -96,10 +97,15 @@ impl Call<'_> {
         }
     }
 
-    /// Whose responses the call may see.
-    fn partition(&self) -> &str {
-        let own = self.options.cache.as_ref().and_then(|own| own.partition.as_deref());
-        own.or(self.client.session.partition.as_deref()).unwrap_or_default()
+    /// Whose responses the call may see. A handle with a scope has only parts of its own partition to choose from.
+    fn partition(&self) -> Cow<'_, str> {
+        let session = &self.client.session;
+        let outer = session.partition.as_deref().unwrap_or_default();
+        match self.options.cache.as_ref().and_then(|own| own.partition.as_deref()) {
+            Some(own) if session.is_scoped => Cow::Owned(format!("{outer}/{own}")),
+            Some(own) => Cow::Borrowed(own),
+            None => Cow::Borrowed(outer),
+        }
     }
 
     /// The answer, with what the cache did for it.
