@@ -41,7 +41,7 @@ pub struct EntryParts {
 }
 
 /// The request header fields that an entry was selected by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Selecting {
     /// Each field that `Vary` names, with its value in normal form; `None` where the request had none.
     pub fields: Vec<(HeaderName, Option<Bytes>)>,
@@ -168,6 +168,14 @@ impl fmt::Debug for Entry {
             .field("length", &self.parts.length)
             .field("body_bytes", &self.body_bytes())
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Selecting {
+    /// The names alone: a response may vary by what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Selecting").field("fields", &names).finish_non_exhaustive()
     }
 }
 
