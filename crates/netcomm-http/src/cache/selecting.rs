@@ -49,8 +49,12 @@ fn normal(headers: &HeaderMap, name: &HeaderName) -> Option<Bytes> {
     let mut members: Vec<Vec<u8>> = field::members(headers, name).map(<[u8]>::to_vec).collect();
     if weighted {
         for member in &mut members {
-            member.retain(|byte| !byte.is_ascii_whitespace());
-            member.make_ascii_lowercase();
+            let parameters = member.iter().position(|byte| *byte == b';').unwrap_or(member.len());
+            // The case of parameters may have a meaning, and in a quoted string white space has one.
+            member[..parameters].make_ascii_lowercase();
+            if !member.contains(&b'"') {
+                member.retain(|byte| !byte.is_ascii_whitespace());
+            }
         }
         members.sort();
     }
