@@ -56,6 +56,8 @@ pub(crate) use answering::answered;
 pub(crate) use groups::invalidated_by as invalidated_groups;
 pub(crate) use handle::Epoch;
 pub(crate) use invalidation::invalidated;
-pub(crate) use plan::{EndToEnd, Excuse, Forward, Plan, Question, Serve, answer, plan, rescue};
+pub(crate) use plan::{
+    EndToEnd, Excuse, Forward, Plan, Question, Serve, answer, is_only_for_the_store, passed_by, plan, rescue,
+};
 pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
 pub(crate) use tee::{Stored, body_of, chained, keep};

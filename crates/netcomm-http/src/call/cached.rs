@@ -51,13 +51,13 @@ impl Call<'_> {
         let mode = self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default();
         let asked = Asked { cache, key, method, fields, mode };
         let reads = matches!(*method, Method::GET | Method::HEAD);
-        if reads && !body.is_empty() {
+        let plan = if reads && !body.is_empty() {
             // What it means depends on its content (RFC 9110 §9.3.1).
-            return self.forward(&asked, Forward::plain(Forwarded::Bypass, false), body).await;
-        }
-        let variants = if reads { cache.get(&asked.key).await } else { Arc::default() };
-        let plan = cache::plan(&self.question(&asked), &variants, cache.rules());
-        drop(variants);
+            cache::passed_by(&self.question(&asked))
+        } else {
+            let variants = if reads { cache.get(&asked.key).await } else { Arc::default() };
+            cache::plan(&self.question(&asked), &variants, cache.rules())
+        };
         match plan {
             Plan::Forward(forward) => self.forward(&asked, forward, body).await,
             Plan::Unsatisfiable => self.unsatisfiable(&asked),
@@ -72,6 +72,9 @@ impl Call<'_> {
                     }
                     None => {
                         cache.drop_entry(&asked.key, serve.entry).await;
+                        if cache::is_only_for_the_store(&self.question(&asked)) {
+                            return self.unsatisfiable(&asked);
+                        }
                         self.forward(&asked, Forward::plain(Forwarded::UriMiss, true), body).await
                     }
                 }
