@@ -168,7 +168,7 @@ fn decided(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> P
     let &Question { method, headers, mode, identity, .. } = question;
     let asked = RequestDirectives::of(headers);
     if *method != Method::GET && *method != Method::HEAD {
-        return Plan::Forward(Forward::plain(Forwarded::Method, true));
+        return Plan::Forward(Forward::plain(Forwarded::Method, mode != CacheMode::NoStore));
     }
     if mode == CacheMode::NoStore || asked.no_store {
         let end_to_end = (mode == CacheMode::NoStore).then_some(EndToEnd::Reload);
