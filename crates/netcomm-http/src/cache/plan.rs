@@ -213,7 +213,10 @@ fn decided(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> P
     }
     let has_validator = entry.headers().contains_key(ETAG) || entry.headers().contains_key(LAST_MODIFIED);
     Plan::Forward(Forward {
-        why: if insists && known.is_fresh() { Forwarded::Request } else { Forwarded::Stale },
+        why: match known.is_fresh() && (insists || !known.satisfies_age(&asked)) {
+            true => Forwarded::Request,
+            false => Forwarded::Stale,
+        },
         stores: true,
         candidates: if has_validator { vec![Arc::clone(entry)] } else { Vec::new() },
         gap: None,
