@@ -53,6 +53,7 @@ pub use status::{CacheStatus, Forwarded};
 pub use store::{Change, Stats, Store, Variants, WriteBlob};
 
 pub(crate) use answering::answered;
+pub(crate) use field::dated;
 pub(crate) use groups::invalidated_by as invalidated_groups;
 pub(crate) use handle::Epoch;
 pub(crate) use invalidation::invalidated;

@@ -273,11 +273,13 @@ impl Call<'_> {
     ) -> Option<http::Response<Body>> {
         let question = self.question(asked);
         let rules = asked.cache.rules();
-        let headers = cache::updated_fields(entry.headers(), response.headers(), rules);
+        let mut headers = response.headers().clone();
         drop(response);
         let old = entry.parts();
         let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
         let parts = EntryParts {
+        cache::dated(&mut headers, question.now);
+        let headers = cache::updated_fields(entry.headers(), &headers, rules);
             headers,
             selecting: selecting.clone().unwrap_or_else(|| old.selecting.clone()),
             requested_at: sent.at,
@@ -332,7 +334,8 @@ impl Call<'_> {
         let before = cache::body_of(cache::range::cover(&old.segments, &(0..gap.start))?).await.ok()?;
         let after = cache::range::cover(&old.segments, &(gap.end..length))?;
         let (mut head, body) = response.into_parts();
-        let part = cache::stored_fields(&head.headers, true, rules);
+        let mut part = cache::stored_fields(&head.headers, true, rules);
+        cache::dated(&mut part, question.now);
         let mut headers = old.headers.clone();
         crate::headers::replace(&mut headers, part.clone());
         let arrived = Arrived {
@@ -494,6 +497,8 @@ fn parts_of(
         received_at: question.now,
         ttl: question.ttl,
         length,
+    let mut headers = cache::stored_fields(&head.headers, is_part, rules);
+    cache::dated(&mut headers, question.now);
         segments: Vec::new(),
     };
     Ok((parts, start, end))
@@ -508,11 +513,13 @@ async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &Heade
         if old.status != StatusCode::OK || !cache::selecting::matches(old, &asked.fields, question.identity) {
             continue;
         }
-        if !cache::validation::same_representation(old, head) {
+        if !cache::validation::same_representation(old, &head) {
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
+    let mut head = head.clone();
+    cache::dated(&mut head, question.now);
             continue;
         }
-        let headers = cache::updated_fields(&old.headers, head, rules);
+        let headers = cache::updated_fields(&old.headers, &head, rules);
         let parts = EntryParts { headers, requested_at: sent.at, received_at: question.now, ..old.clone() };
         asked.cache.put(&asked.key, parts, sent.epoch).await;
         updated = true;
