@@ -184,7 +184,10 @@ impl Call<'_> {
     /// The request goes on, and its answer is stored, confirms what is stored, or is replaced by it.
     async fn forward(&mut self, asked: &Asked<'_>, forward: Forward, body: Body) -> Result<http::Response<Body>> {
         let mut fields = asked.fields.clone();
-        let confirms = match &forward.gap {
+        // What would be too large together is asked for as a whole, so that the limit meets it as any other body.
+        let most = self.max_body_bytes;
+        let gap = forward.gap.as_ref().filter(|(entry, _)| entry.parts().length.is_some_and(|length| length <= most));
+        let confirms = match gap {
             Some((entry, gap)) => {
                 ask_for_gap(&mut fields, entry, gap);
                 false
@@ -234,7 +237,7 @@ impl Call<'_> {
             // What was confirmed is not there any more, or was never asked for.
             return self.again(asked, &forward, spare).await;
         }
-        if let Some((entry, gap)) = &forward.gap {
+        if let Some((entry, gap)) = gap {
             match status {
                 StatusCode::PARTIAL_CONTENT => {
                     return match self.complete(asked, &forward, entry, gap, response, sent).await {
