@@ -15,6 +15,8 @@ use crate::cache::freshness::Terms;
 /// A stored response, immutable: what changes it makes another one, which shares its body.
 pub struct Entry {
     parts: EntryParts,
+    /// Its place among the requests of its cache; 0 if it is older than the cache.
+    ticket: u64,
     /// What the cache's rules make of the head; worked out once.
     terms: OnceLock<Terms>,
 }
@@ -85,7 +87,16 @@ impl Entry {
     /// An entry of these parts.
     #[must_use]
     pub fn new(parts: EntryParts) -> Self {
-        Self { parts, terms: OnceLock::new() }
+        Self { parts, ticket: 0, terms: OnceLock::new() }
+    }
+
+    /// The answer to the request with that ticket.
+    pub(crate) fn with_ticket(self, ticket: u64) -> Self {
+        Self { ticket, ..self }
+    }
+
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
     }
 
     /// The parts, for stores that write them down.
@@ -160,6 +171,14 @@ impl Entry {
     }
 }
 
+impl fmt::Debug for Selecting {
+    /// The names alone: a response may vary by what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Selecting").field("fields", &names).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
@@ -168,14 +187,6 @@ impl fmt::Debug for Entry {
             .field("length", &self.parts.length)
             .field("body_bytes", &self.body_bytes())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Selecting {
-    /// The names alone: a response may vary by what is secret.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
-        f.debug_struct("Selecting").field("fields", &names).finish_non_exhaustive()
     }
 }
 

@@ -55,7 +55,7 @@ pub use store::{Change, Stats, Store, Variants, WriteBlob};
 pub(crate) use answering::answered;
 pub(crate) use field::dated;
 pub(crate) use groups::invalidated_by as invalidated_groups;
-pub(crate) use handle::Epoch;
+pub(crate) use handle::Moment;
 pub(crate) use invalidation::invalidated;
 pub(crate) use plan::{
     EndToEnd, Excuse, Forward, Plan, Question, Serve, answer, is_only_for_the_store, passed_by, plan, rescue,

@@ -25,6 +25,8 @@ pub(crate) fn of(response: &HeaderMap, request: &HeaderMap, identity: Option<u64
         let value = normal(request, &name);
         fields.push((name, value));
     }
+    // `Vary` is a set: in another order it is the same one.
+    fields.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     Some(Selecting { fields, identity })
 }
 

@@ -23,7 +23,7 @@ use crate::timing::Timing;
 #[derive(Clone, Copy)]
 struct Sent {
     at: SystemTime,
-    epoch: cache::Epoch,
+    moment: cache::Moment,
 }
 
 /// What the cache goes by throughout one hop.
@@ -83,7 +83,7 @@ impl Call<'_> {
     }
 
     fn sent_now(&self, asked: &Asked<'_>) -> Sent {
-        Sent { at: self.client.clock().wall(), epoch: asked.cache.epoch() }
+        Sent { at: self.client.clock().wall(), moment: asked.cache.now() }
     }
 
     fn question<'a>(&self, asked: &'a Asked<'_>) -> Question<'a> {
@@ -278,11 +278,11 @@ impl Call<'_> {
         let rules = asked.cache.rules();
         let mut headers = response.headers().clone();
         drop(response);
+        cache::dated(&mut headers, question.now);
+        let headers = cache::updated_fields(entry.headers(), &headers, rules);
         let old = entry.parts();
         let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
         let parts = EntryParts {
-        cache::dated(&mut headers, question.now);
-        let headers = cache::updated_fields(entry.headers(), &headers, rules);
             headers,
             selecting: selecting.clone().unwrap_or_else(|| old.selecting.clone()),
             requested_at: sent.at,
@@ -301,7 +301,7 @@ impl Call<'_> {
         let stored = selecting.is_some() && cache::permits(&arrived, rules).is_ok();
         let updated = Arc::new(Entry::new(parts.clone()));
         if stored {
-            asked.cache.put(&asked.key, parts, sent.epoch).await;
+            asked.cache.put(&asked.key, parts, sent.moment).await;
         } else {
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
         }
@@ -366,7 +366,7 @@ impl Call<'_> {
                 };
                 let (cache, key) = (asked.cache.clone(), asked.key.clone());
                 let (body, stored) = cache::keep(
-                    Stored { cache, key, parts, sent: sent.epoch, start: gap.start, end: Some(gap.end) },
+                    Stored { cache, key, parts, sent: sent.moment, start: gap.start, end: Some(gap.end) },
                     body,
                 )
                 .await;
@@ -403,7 +403,7 @@ impl Call<'_> {
             let groups = cache::invalidated_groups(&head.headers);
             cache.invalidate(asked.key.partition(), &invalid, &groups).await;
             // What the answer itself says of the resource holds from now on.
-            sent.epoch = cache.epoch();
+            sent.moment = cache.now();
         }
         if *asked.method == Method::HEAD {
             if forward.stores && head.status == StatusCode::OK {
@@ -418,16 +418,21 @@ impl Call<'_> {
         let body = match stores {
             Ok((parts, start, end)) => {
                 let stored =
-                    Stored { cache: cache.clone(), key: asked.key.clone(), parts, sent: sent.epoch, start, end };
+                    Stored { cache: cache.clone(), key: asked.key.clone(), parts, sent: sent.moment, start, end };
                 let (body, stored) = cache::keep(stored, body).await;
                 status.stored = stored;
                 body
             }
             Err(why) => {
                 status.detail = (*asked.method == Method::GET).then_some(why);
-                // RFC 9111 §4.3.3: what the origin has replaced is not used again.
-                if let Some(replaced) = forward.fallback.as_ref().filter(|_| !head.status.is_server_error()) {
-                    cache.drop_entry(&asked.key, Arc::clone(replaced)).await;
+                // RFC 9111 §4.3.3: what the origin has replaced is not used again. An answer about a part, or about the
+                // caller's own condition, replaces nothing.
+                let replaces = *asked.method == Method::GET
+                    && forward.stores
+                    && !head.status.is_server_error()
+                    && !matches!(head.status.as_u16(), 206 | 304 | 412 | 416);
+                if replaces {
+                    cache.drop_answers(&asked.key, asked.fields.clone(), question.identity, sent.moment).await;
                 }
                 body
             }
@@ -492,16 +497,16 @@ fn parts_of(
             (range.start, Some(range.end), length)
         }
     };
+    let mut headers = cache::stored_fields(&head.headers, is_part, rules);
+    cache::dated(&mut headers, question.now);
     let parts = EntryParts {
         status: if is_part { StatusCode::OK } else { head.status },
-        headers: cache::stored_fields(&head.headers, is_part, rules),
+        headers,
         selecting,
         requested_at: sent.at,
         received_at: question.now,
         ttl: question.ttl,
         length,
-    let mut headers = cache::stored_fields(&head.headers, is_part, rules);
-    cache::dated(&mut headers, question.now);
         segments: Vec::new(),
     };
     Ok((parts, start, end))
@@ -510,6 +515,8 @@ fn parts_of(
 /// Brings what is stored up to date by the answer to a `HEAD`, or forgets it (RFC 9111 §4.3.5).
 async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &HeaderMap, sent: Sent) -> bool {
     let rules = asked.cache.rules();
+    let mut head = head.clone();
+    cache::dated(&mut head, question.now);
     let mut updated = false;
     for entry in asked.cache.get(&asked.key).await.iter() {
         let old = entry.parts();
@@ -518,13 +525,11 @@ async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &Heade
         }
         if !cache::validation::same_representation(old, &head) {
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
-    let mut head = head.clone();
-    cache::dated(&mut head, question.now);
             continue;
         }
         let headers = cache::updated_fields(&old.headers, &head, rules);
         let parts = EntryParts { headers, requested_at: sent.at, received_at: question.now, ..old.clone() };
-        asked.cache.put(&asked.key, parts, sent.epoch).await;
+        asked.cache.put(&asked.key, parts, sent.moment).await;
         updated = true;
     }
     updated
