@@ -1,6 +1,8 @@
 //! Integration tests.
 
 mod auth;
+#[cfg(feature = "cache")]
+mod cache;
 mod calls;
 #[cfg(all(feature = "gzip", feature = "brotli", feature = "zstd", feature = "json"))]
 mod codings;
