@@ -4,6 +4,7 @@ mod confirming;
 mod hits;
 mod invalidating;
 mod modes;
+mod orders;
 mod ranges;
 mod sharing;
 mod stale;
