@@ -78,6 +78,9 @@ pub(crate) struct Session {
     /// Whose stored responses it sees.
     #[cfg(feature = "cache")]
     pub(crate) partition: Option<Arc<str>>,
+    /// Whether it was narrowed, so that it must not name a partition of others.
+    #[cfg(feature = "cache")]
+    pub(crate) is_scoped: bool,
     #[cfg(feature = "cookies")]
     pub(crate) cookies: Option<CookieJar>,
 }
@@ -161,6 +164,8 @@ impl Client {
             keyring: Keyring::default(),
             #[cfg(feature = "cache")]
             partition: self.narrowed_partition(&scope),
+            #[cfg(feature = "cache")]
+            is_scoped: true,
             #[cfg(feature = "cookies")]
             cookies: self.session.cookies.as_ref().map(|_| CookieJar::new()),
         };
@@ -208,11 +213,11 @@ impl Client {
         self.session.cookies.as_ref()
     }
 
-    /// The cache, if there is one.
+    /// The cache, if there is one. `None` for a [scoped](Self::scoped) handle: it holds the responses of others too.
     #[cfg(feature = "cache")]
     #[must_use]
     pub fn cache(&self) -> Option<&crate::cache::Cache> {
-        self.inner.cache.as_ref()
+        self.inner.cache.as_ref().filter(|_| !self.session.is_scoped)
     }
 
     /// The connections that there are. Empty for a client over a foreign transport.
@@ -586,6 +591,8 @@ impl ClientBuilder {
                 keyring: self.keyring,
                 #[cfg(feature = "cache")]
                 partition: self.partition,
+                #[cfg(feature = "cache")]
+                is_scoped: false,
                 #[cfg(feature = "cookies")]
                 cookies: self.cookies,
             }),

@@ -349,6 +349,7 @@ impl RequestBuilder {
 
     /// Whose stored responses the call sees and adds to: those of other partitions are as if they did not exist. In
     /// place of the client's partition; see [`ClientBuilder::cache_partition`](crate::ClientBuilder::cache_partition).
+    /// Through a [scoped](crate::Client::scoped) handle it names a part of that handle's own partition.
     #[cfg(feature = "cache")]
     pub fn cache_partition(self, partition: &str) -> Self {
         self.with_cache(|cache| cache.partition = Some(partition.into()))

@@ -5,22 +5,27 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AGE;
 
-use crate::cache::entry::{Entry, EntryParts};
-use crate::cache::{range, validation};
+use crate::cache::entry::{Entry, EntryParts, Selecting};
+use crate::cache::{range, selecting, validation};
 
 /// The most responses kept under one key: those of requests that select differently.
 const MOST_VARIANTS: usize = 32;
 
 /// The entries with the new one first: it takes the place of those that the same request selects, and is put together
-/// with them if they are parts of one representation.
-pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts) -> Vec<Arc<Entry>> {
+/// with them if they are parts of one representation. `ticket` is that of its request: what answers a later one stays.
+pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Vec<Arc<Entry>> {
     let old = variants.iter().find(|old| old.parts().selecting == new.selecting);
     let new = match old {
-        Some(old) => combined(old.parts(), new),
+        Some(old) => match combined(old.parts(), new) {
+            Ok(both) => both,
+            Err(_) if old.ticket() > ticket => return variants.to_vec(),
+            Err(alone) => alone,
+        },
         None => new,
     };
+    let ticket = old.map_or(ticket, |old| old.ticket().max(ticket));
     let selecting = new.selecting.clone();
-    let mut all = vec![Arc::new(Entry::new(new))];
+    let mut all = vec![Arc::new(Entry::new(new).with_ticket(ticket))];
     all.extend(variants.iter().filter(|old| old.parts().selecting != selecting).cloned());
     all.truncate(MOST_VARIANTS);
     all
@@ -31,9 +36,28 @@ pub(crate) fn without(variants: &[Arc<Entry>], gone: &Entry) -> Vec<Arc<Entry>> 
     variants.iter().filter(|old| old.parts().selecting != gone.parts().selecting).cloned().collect()
 }
 
+/// The entries that are left if those go that a request matches and that answer no later one than that with the ticket.
+pub(crate) fn without_answers(
+    variants: &[Arc<Entry>],
+    request: &HeaderMap,
+    identity: Option<u64>,
+    ticket: u64,
+) -> Vec<Arc<Entry>> {
+    let goes = |old: &Arc<Entry>| old.ticket() <= ticket && selecting::matches(old.parts(), request, identity);
+    variants.iter().filter(|old| !goes(old)).cloned().collect()
+}
+
+/// The entries that are left if those go that were selected so and that answer no later request than that with the
+/// ticket.
+pub(crate) fn without_selected(variants: &[Arc<Entry>], selecting: &Selecting, ticket: u64) -> Vec<Arc<Entry>> {
+    let goes = |old: &Arc<Entry>| old.ticket() <= ticket && old.parts().selecting == *selecting;
+    variants.iter().filter(|old| !goes(old)).cloned().collect()
+}
+
 /// A response put together with what is stored, if it is a part and a strong validator tells that both are of one
-/// representation (RFC 9111 §3.4); else the new one alone.
-fn combined(old: &EntryParts, mut new: EntryParts) -> EntryParts {
+/// representation (RFC 9111 §3.4); else, as an error, the new one alone.
+#[expect(clippy::result_large_err, reason = "it is moved on at once")]
+fn combined(old: &EntryParts, mut new: EntryParts) -> Result<EntryParts, EntryParts> {
     let is_part = new.length.is_none_or(|length| range::cover(&new.segments, &(0..length)).is_none());
     if is_part && is_same(&old.headers, &new.headers) && old.length == new.length && old.length.is_some() {
         new.segments = new.segments.iter().fold(old.segments.clone(), |all, segment| range::insert(&all, segment));
@@ -42,8 +66,9 @@ fn combined(old: &EntryParts, mut new: EntryParts) -> EntryParts {
         headers.remove(AGE);
         crate::headers::replace(&mut headers, std::mem::take(&mut new.headers));
         new.headers = headers;
+        return Ok(new);
     }
-    new
+    Err(new)
 }
 
 fn is_same(old: &HeaderMap, new: &HeaderMap) -> bool {
@@ -61,7 +86,7 @@ mod tests {
 
     use super::*;
     use crate::cache::blob::Blob;
-    use crate::cache::entry::{Segment, Selecting};
+    use crate::cache::entry::Segment;
 
     fn parts(etag: &str, foo: &'static str, start: u64, text: &'static str) -> EntryParts {
         EntryParts {
@@ -85,10 +110,10 @@ mod tests {
 
     #[test]
     fn variants_stand_side_by_side() {
-        let one = with(&[], parts("\"a\"", "1", 0, "abcdef"));
-        let two = with(&one, parts("\"b\"", "2", 0, "abcdef"));
+        let one = with(&[], parts("\"a\"", "1", 0, "abcdef"), 0);
+        let two = with(&one, parts("\"b\"", "2", 0, "abcdef"), 0);
         assert_eq!(two.len(), 2);
-        let again = with(&two, parts("\"c\"", "1", 0, "abcdef"));
+        let again = with(&two, parts("\"c\"", "1", 0, "abcdef"), 0);
         assert_eq!(again.iter().map(|entry| &entry.headers()[ETAG]).collect::<Vec<_>>(), ["\"c\"", "\"b\""]);
         assert_eq!(without(&again, &again[0]).len(), 1);
     }
@@ -99,7 +124,7 @@ mod tests {
         for n in 0..100 {
             let mut next = parts("\"a\"", "", 0, "abcdef");
             next.selecting.fields[0].1 = Some(n.to_string().into());
-            all = with(&all, next);
+            all = with(&all, next, 0);
         }
         assert_eq!(all.len(), MOST_VARIANTS);
         assert_eq!(all[0].parts().selecting.fields[0].1.as_deref(), Some(&b"99"[..]));
@@ -107,7 +132,7 @@ mod tests {
 
     #[test]
     fn parts_of_one_representation_are_put_together() {
-        let first = with(&[], parts("\"a\"", "1", 0, "abc"));
+        let first = with(&[], parts("\"a\"", "1", 0, "abc"), 0);
         for (new, expected) in [
             (parts("\"a\"", "1", 3, "def"), vec![6]),
             (parts("\"a\"", "1", 4, "ef"), vec![5]),
@@ -119,11 +144,11 @@ mod tests {
             (EntryParts { length: None, ..parts("\"a\"", "1", 3, "def") }, vec![3]),
         ] {
             let label = format!("{new:?}");
-            let all = with(&first, new);
+            let all = with(&first, new, 0);
             assert_eq!(bytes(&all), expected, "{label}");
         }
-        assert!(with(&first, parts("\"a\"", "1", 3, "def"))[0].is_complete());
-        let weak = with(&[], parts("W/\"a\"", "1", 0, "abc"));
-        assert_eq!(bytes(&with(&weak, parts("W/\"a\"", "1", 3, "def"))), [3]);
+        assert!(with(&first, parts("\"a\"", "1", 3, "def"), 0)[0].is_complete());
+        let weak = with(&[], parts("W/\"a\"", "1", 0, "abc"), 0);
+        assert_eq!(bytes(&with(&weak, parts("W/\"a\"", "1", 3, "def"), 0)), [3]);
     }
 }

@@ -15,6 +15,8 @@ use crate::cache::freshness::Terms;
 /// A stored response, immutable: what changes it makes another one, which shares its body.
 pub struct Entry {
     parts: EntryParts,
+    /// Its place among the requests of its cache; 0 if it is older than the cache.
+    ticket: u64,
     /// What the cache's rules make of the head; worked out once.
     terms: OnceLock<Terms>,
 }
@@ -41,7 +43,7 @@ pub struct EntryParts {
 }
 
 /// The request header fields that an entry was selected by.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Selecting {
     /// Each field that `Vary` names, with its value in normal form; `None` where the request had none.
     pub fields: Vec<(HeaderName, Option<Bytes>)>,
@@ -85,7 +87,16 @@ impl Entry {
     /// An entry of these parts.
     #[must_use]
     pub fn new(parts: EntryParts) -> Self {
-        Self { parts, terms: OnceLock::new() }
+        Self { parts, ticket: 0, terms: OnceLock::new() }
+    }
+
+    /// The answer to the request with that ticket.
+    pub(crate) fn with_ticket(self, ticket: u64) -> Self {
+        Self { ticket, ..self }
+    }
+
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
     }
 
     /// The parts, for stores that write them down.
@@ -157,6 +168,14 @@ impl Entry {
 
     pub(crate) fn terms(&self, make: impl FnOnce(&EntryParts) -> Terms) -> &Terms {
         self.terms.get_or_init(|| make(&self.parts))
+    }
+}
+
+impl fmt::Debug for Selecting {
+    /// The names alone: a response may vary by what is secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.fields.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Selecting").field("fields", &names).finish_non_exhaustive()
     }
 }
 

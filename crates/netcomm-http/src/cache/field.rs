@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::HeaderName;
+use http::header::{DATE, Entry, HeaderName};
 use http::{HeaderMap, HeaderValue};
 
 /// All values of a field as one (RFC 9110 §5.2). `None` if there is no such field.
@@ -147,8 +147,16 @@ pub(crate) fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<System
     date(first.as_bytes())
 }
 
+/// Gives a head without a date that of its arrival (RFC 9110 §6.6.1).
+pub(crate) fn dated(headers: &mut HeaderMap, now: SystemTime) {
+    if let Entry::Vacant(date) = headers.entry(DATE)
+        && let Ok(now) = HeaderValue::try_from(written(now))
+    {
+        date.insert(now);
+    }
+}
+
 /// A date as it is written (RFC 9110 §5.6.7).
-#[cfg(test)]
 pub(crate) fn written(date: SystemTime) -> String {
     httpdate::fmt_http_date(date)
 }

@@ -8,14 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use http::{HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use lru::LruCache;
 use netcomm_core::{Error, ErrorKind, Result};
 
 use crate::cache::combining;
 #[cfg(feature = "cache-disk")]
 use crate::cache::disk::Disk;
-use crate::cache::entry::{Entry, EntryParts};
+use crate::cache::entry::{Entry, EntryParts, Selecting};
 use crate::cache::freshness::Rules;
 use crate::cache::groups;
 use crate::cache::key::Key;
@@ -39,14 +39,35 @@ struct Inner {
     secret: RandomState,
     /// The keys that are being confirmed in the background.
     refreshing: Mutex<HashSet<Key>>,
-    /// How often something was invalidated.
-    epoch: AtomicU64,
-    /// In which epoch keys and groups were invalidated last.
-    invalidated: Mutex<LruCache<Box<str>, Epoch>>,
+    /// The moments that were counted.
+    moment: AtomicU64,
+    invalidated: Mutex<Invalidated>,
 }
 
-/// A moment between two invalidations.
-pub(crate) type Epoch = u64;
+/// A place in the order of what happens: requests that are sent, and invalidations.
+pub(crate) type Moment = u64;
+
+/// When keys and groups were invalidated last.
+struct Invalidated {
+    at: LruCache<Box<str>, Moment>,
+    /// The last moment of those that were forgotten for want of room: nobody knows what they were about.
+    forgotten: Moment,
+}
+
+impl Invalidated {
+    fn mark(&mut self, what: &str, now: Moment) {
+        if let Some(at) = self.at.get_mut(what) {
+            *at = now;
+        } else if let Some((_, forgotten)) = self.at.push(what.into(), now) {
+            self.forgotten = self.forgotten.max(forgotten);
+        }
+    }
+
+    /// Whether it may have been invalidated since a request was sent.
+    fn since(&self, sent: Moment, what: &str) -> bool {
+        sent < self.forgotten || self.at.peek(what).is_some_and(|at| *at > sent)
+    }
+}
 
 enum AnyStore {
     /// Asked without a detour: a hit must cost next to nothing.
@@ -151,27 +172,51 @@ impl Cache {
         self.store().write(length)
     }
 
-    /// The epoch that it is.
-    pub(crate) fn epoch(&self) -> Epoch {
-        self.inner.epoch.load(Ordering::Acquire)
+    /// A moment of its own for a request that is sent now.
+    pub(crate) fn now(&self) -> Moment {
+        self.inner.moment.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// Stores the response to a request that was sent in that epoch, unless it was invalidated since.
-    pub(crate) async fn put(&self, key: &Key, parts: EntryParts, sent: Epoch) {
-        let groups = groups::of(&parts.headers);
-        let gone = {
-            let invalidated = self.invalidations();
-            let is_gone = |what: &str| invalidated.peek(what).is_some_and(|at| *at > sent);
-            is_gone(key.as_str()) || groups.iter().any(|group| is_gone(&group_mark(key.origin(), group)))
-        };
-        if !gone {
-            self.update(key, move |variants| combining::with(variants, parts)).await;
+    /// Stores the response to a request that was sent in that moment, unless it was invalidated since, or what is stored
+    /// answers a later request.
+    pub(crate) async fn put(&self, key: &Key, parts: EntryParts, sent: Moment) {
+        let marks: Vec<Box<str>> =
+            groups::of(&parts.headers).iter().map(|group| group_mark(key.origin(), group)).collect();
+        let (cache, own) = (self.clone(), key.clone());
+        let (again, selecting) = (marks.clone(), (!marks.is_empty()).then(|| parts.selecting.clone()));
+        // Asked for while no other change to the key comes between: an invalidation either is seen here, or removes what
+        // is put.
+        self.update(key, move |variants| match cache.is_invalidated(&own, &marks, sent) {
+            true => variants.to_vec(),
+            false => combining::with(variants, parts, sent),
+        })
+        .await;
+        // That of a group may have looked for its members just before there was this one.
+        if let Some(selecting) = selecting
+            && self.is_invalidated(key, &again, sent)
+        {
+            self.drop_selected(key, selecting, sent).await;
         }
+    }
+
+    fn is_invalidated(&self, key: &Key, groups: &[Box<str>], sent: Moment) -> bool {
+        let invalidated = self.invalidations();
+        invalidated.since(sent, key.as_str()) || groups.iter().any(|group| invalidated.since(sent, group))
     }
 
     /// Forgets a stored response, and those that go with the same requests.
     pub(crate) async fn drop_entry(&self, key: &Key, entry: Arc<Entry>) {
         self.update(key, move |variants| combining::without(variants, &entry)).await;
+    }
+
+    /// Forgets what goes with a request that was sent in that moment.
+    pub(crate) async fn drop_answers(&self, key: &Key, request: HeaderMap, identity: Option<u64>, sent: Moment) {
+        self.update(key, move |variants| combining::without_answers(variants, &request, identity, sent)).await;
+    }
+
+    /// Forgets what goes with requests like one that was sent in that moment.
+    pub(crate) async fn drop_selected(&self, key: &Key, selecting: Selecting, sent: Moment) {
+        self.update(key, move |variants| combining::without_selected(variants, &selecting, sent)).await;
     }
 
     /// Forgets what an unsafe request made invalid (RFC 9111 §4.4, RFC 9875 §3).
@@ -181,12 +226,12 @@ impl Cache {
         let origin = Key::new(partition, first);
         {
             let mut invalidated = self.invalidations();
-            let now = self.inner.epoch.fetch_add(1, Ordering::AcqRel) + 1;
+            let now = self.now();
             for key in &keys {
-                invalidated.put(key.as_str().into(), now);
+                invalidated.mark(key.as_str(), now);
             }
             for group in groups {
-                invalidated.put(group_mark(origin.origin(), group), now);
+                invalidated.mark(&group_mark(origin.origin(), group), now);
             }
         }
         for key in &keys {
@@ -207,7 +252,7 @@ impl Cache {
         self.store().update(key, Box::new(change)).await
     }
 
-    fn invalidations(&self) -> MutexGuard<'_, LruCache<Box<str>, Epoch>> {
+    fn invalidations(&self) -> MutexGuard<'_, Invalidated> {
         self.inner.invalidated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -340,8 +385,8 @@ impl CacheBuilder {
                 name: self.name,
                 secret: RandomState::new(),
                 refreshing: Mutex::default(),
-                epoch: AtomicU64::new(0),
-                invalidated: Mutex::new(LruCache::new(REMEMBERED)),
+                moment: AtomicU64::new(0),
+                invalidated: Mutex::new(Invalidated { at: LruCache::new(REMEMBERED), forgotten: 0 }),
             }),
         }
     }

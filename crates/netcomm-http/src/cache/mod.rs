@@ -57,9 +57,12 @@ pub use status::{CacheStatus, Forwarded};
 pub use store::{Change, Stats, Store, Variants, WriteBlob};
 
 pub(crate) use answering::{Answered, answered};
+pub(crate) use field::dated;
 pub(crate) use groups::invalidated_by as invalidated_groups;
-pub(crate) use handle::Epoch;
+pub(crate) use handle::Moment;
 pub(crate) use invalidation::invalidated;
-pub(crate) use plan::{EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, plan, rescue};
+pub(crate) use plan::{
+    EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, is_only_for_the_store, passed_by, plan, rescue,
+};
 pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
 pub(crate) use tee::{Stored, body_in_memory, body_of, chained, keep};

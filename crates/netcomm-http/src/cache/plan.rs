@@ -174,9 +174,31 @@ pub(crate) fn answer(entry: &Entry, method: &Method, headers: &HeaderMap) -> Ans
 
 /// What becomes of a request, given what is stored under its key.
 pub(crate) fn plan(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> Plan {
+    within_reach(question, decided(question, variants, rules))
+}
+
+/// What becomes of a request that no store can answer.
+pub(crate) fn passed_by(question: &Question<'_>) -> Plan {
+    within_reach(question, Plan::Forward(Forward::plain(Forwarded::Bypass, false)))
+}
+
+/// The plan, unless it needs a network that the request may not use.
+fn within_reach(question: &Question<'_>, plan: Plan) -> Plan {
+    match plan {
+        Plan::Forward(_) if is_only_for_the_store(question) => Plan::Unsatisfiable,
+        plan => plan,
+    }
+}
+
+/// Whether nothing may be sent.
+pub(crate) fn is_only_for_the_store(question: &Question<'_>) -> bool {
+    question.mode == CacheMode::OnlyIfCached || RequestDirectives::of(question.headers).only_if_cached
+}
+
+fn decided(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> Plan {
     let &Question { method, headers, mode, identity, .. } = question;
     if *method != Method::GET && *method != Method::HEAD {
-        return Plan::Forward(Forward::plain(Forwarded::Method, true));
+        return Plan::Forward(Forward::plain(Forwarded::Method, mode != CacheMode::NoStore));
     }
     let is_plain = is_plain(headers);
     let asked = if is_plain { RequestDirectives::default() } else { RequestDirectives::of(headers) };
@@ -194,22 +216,16 @@ pub(crate) fn plan(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rul
             ..Forward::plain(Forwarded::Request, true)
         });
     }
-    let only_stored = mode == CacheMode::OnlyIfCached || asked.only_if_cached;
-    // Of several that go with it, the one that came last (RFC 9111 §4).
-    let matching = variants.iter().filter(|entry| selecting::matches(entry.parts(), headers, identity));
+    // Of several that go with it, the one that came last (RFC 9111 §4); of those that came in one moment the first of the
+    // list, which was stored last.
+    let matching = variants.iter().rev().filter(|entry| selecting::matches(entry.parts(), headers, identity));
     let Some(entry) = matching.max_by_key(|entry| entry.parts().received_at) else {
-        return match only_stored {
-            true => Plan::Unsatisfiable,
-            false => Plan::Forward(miss(variants, identity, mode)),
-        };
+        return Plan::Forward(miss(variants, identity, mode));
     };
     let known = Known::of(entry, question, rules);
     let answer = if is_plain { answer_plainly(entry, method) } else { answer(entry, method, headers) };
     if answer == Answer::Missing {
-        return match only_stored {
-            true => Plan::Unsatisfiable,
-            false => Plan::Forward(partial(entry, headers, mode)),
-        };
+        return Plan::Forward(partial(entry, headers, mode));
     }
     let serve = |excuse, refresh| Plan::Serve(known.serve(entry, answer.clone(), excuse, refresh));
     if matches!(mode, CacheMode::ForceCache | CacheMode::OnlyIfCached) {
@@ -227,12 +243,12 @@ pub(crate) fn plan(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rul
             return serve(Some(excuse), excuse == Excuse::Revalidating);
         }
     }
-    if only_stored {
-        return Plan::Unsatisfiable;
-    }
     let has_validator = entry.headers().contains_key(ETAG) || entry.headers().contains_key(LAST_MODIFIED);
     Plan::Forward(Forward {
-        why: if insists && known.is_fresh() { Forwarded::Request } else { Forwarded::Stale },
+        why: match known.is_fresh() && (insists || !known.satisfies_age(&asked)) {
+            true => Forwarded::Request,
+            false => Forwarded::Stale,
+        },
         stores: true,
         candidates: if has_validator { vec![Arc::clone(entry)] } else { Vec::new() },
         gap: None,

@@ -25,6 +25,8 @@ pub(crate) fn of(response: &HeaderMap, request: &HeaderMap, identity: Option<u64
         let value = normal(request, &name);
         fields.push((name, value));
     }
+    // `Vary` is a set: in another order it is the same one.
+    fields.sort_unstable_by(|(a, _), (b, _)| a.as_str().cmp(b.as_str()));
     Some(Selecting { fields, identity })
 }
 
@@ -49,8 +51,12 @@ fn normal(headers: &HeaderMap, name: &HeaderName) -> Option<Bytes> {
     let mut members: Vec<Vec<u8>> = field::members(headers, name).map(<[u8]>::to_vec).collect();
     if weighted {
         for member in &mut members {
-            member.retain(|byte| !byte.is_ascii_whitespace());
-            member.make_ascii_lowercase();
+            let parameters = member.iter().position(|byte| *byte == b';').unwrap_or(member.len());
+            // The case of parameters may have a meaning, and in a quoted string white space has one.
+            member[..parameters].make_ascii_lowercase();
+            if !member.contains(&b'"') {
+                member.retain(|byte| !byte.is_ascii_whitespace());
+            }
         }
         members.sort();
     }

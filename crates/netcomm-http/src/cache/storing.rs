@@ -56,6 +56,16 @@ pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'stat
     if status == StatusCode::PARTIAL_CONTENT && !request.contains_key(RANGE) {
         return Err("unasked-part");
     }
+    if rules.shared {
+        if told.private.is_whole() {
+            return Err("private");
+        }
+        // RFC 9111 §3.5.
+        if request.contains_key(AUTHORIZATION) && !(told.public || told.must_revalidate || told.s_maxage.is_some()) {
+            return Err("authorization");
+        }
+    }
+    // The caller's word is about time: it gives nobody the response of another user.
     if ttl {
         return if status.is_success() || is_heuristically_cacheable(status) { Ok(()) } else { Err("status") };
     }
@@ -66,15 +76,6 @@ pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'stat
         }
     } else if told.no_store {
         return Err("no-store");
-    }
-    if rules.shared {
-        if told.private.is_whole() {
-            return Err("private");
-        }
-        // RFC 9111 §3.5.
-        if request.contains_key(AUTHORIZATION) && !(told.public || told.must_revalidate || told.s_maxage.is_some()) {
-            return Err("authorization");
-        }
     }
     let reason = told.public
         || (!rules.shared && !told.private.is_absent())

@@ -9,7 +9,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use netcomm_core::{Body, Error, Result};
 
 use crate::cache::entry::{EntryParts, Segment};
-use crate::cache::handle::{Cache, Epoch};
+use crate::cache::handle::{Cache, Moment};
 use crate::cache::key::Key;
 use crate::cache::store::WriteBlob;
 use crate::cache::validation;
@@ -20,7 +20,7 @@ pub(crate) struct Stored {
     pub(crate) key: Key,
     pub(crate) parts: EntryParts,
     /// When the request was sent.
-    pub(crate) sent: Epoch,
+    pub(crate) sent: Moment,
     /// The offset of the first byte that will come.
     pub(crate) start: u64,
     /// Where the bytes should end, if a `Content-Range` says so.
@@ -30,7 +30,7 @@ pub(crate) struct Stored {
 impl Stored {
     /// Finishes the body and stores the response with it. `whole`: the body came to its end.
     async fn commit(mut self, mut writer: Box<dyn WriteBlob>, whole: bool) {
-        let Some(blob) = poll_fn(|cx| writer.poll_finish(cx)).await else { return };
+        let Some(blob) = poll_fn(|cx| writer.poll_finish(cx)).await else { return self.give_up().await };
         let came = self.start + blob.len();
         if whole {
             match self.end {
@@ -50,6 +50,13 @@ impl Stored {
         self.cache.put(&self.key, self.parts, self.sent).await;
     }
 
+    /// There is no room: what the response would have replaced goes all the same.
+    async fn give_up(self) {
+        if self.end.is_none() {
+            self.cache.drop_selected(&self.key, self.parts.selecting, self.sent).await;
+        }
+    }
+
     /// Whether a body that breaks off is worth keeping: its rest can be asked for (RFC 9111 §3.3).
     fn keeps_parts(&self) -> bool {
         validation::strong_validator(&self.parts.headers).is_some() && self.parts.length.is_some()
@@ -59,11 +66,15 @@ impl Stored {
 /// The body, stored as it is read. `None` in its place if the store has no room for it.
 pub(crate) async fn keep(stored: Stored, body: Body) -> (Body, bool) {
     let length = body.len();
-    let Some(mut writer) = stored.cache.write(length) else { return (body, false) };
+    let Some(mut writer) = stored.cache.write(length) else {
+        stored.give_up().await;
+        return (body, false);
+    };
     if let Some(bytes) = body.as_bytes() {
         // It is there already: the next call finds it stored.
         if !bytes.is_empty() {
             if !poll_fn(|cx| writer.poll_ready(cx)).await {
+                stored.give_up().await;
                 return (body, false);
             }
             writer.write(bytes.clone());
@@ -104,6 +115,13 @@ impl Tee {
         }
     }
 
+    /// Goes on without the store.
+    fn give_up(&mut self) {
+        if let State::Reading { stored, .. } = std::mem::replace(&mut self.state, State::Done) {
+            self.state = State::Storing { commit: Box::pin(stored.give_up()), last: None };
+        }
+    }
+
     /// Stores the part that has come of a body that breaks off.
     fn keep_part(&mut self) {
         if !self.keeps_parts || !matches!(self.state, State::Reading { .. }) {
@@ -140,7 +158,7 @@ impl HttpBody for Tee {
                 }
                 State::Reading { writer, .. } => {
                     if !ready!(writer.poll_ready(cx)) {
-                        this.state = State::Done;
+                        this.give_up();
                         continue;
                     }
                     match ready!(Pin::new(&mut this.source).poll_frame(cx)) {

@@ -107,7 +107,8 @@ pub(crate) fn confirmed<'c>(
             .find(|candidate| {
                 candidate.headers().get(ETAG).is_some_and(|stored| weakly_equal(stored.as_bytes(), etag.as_bytes()))
             })
-            .or_else(|| sole(candidates, request));
+            // A tag that is not the stored one is the head of something else (RFC 9111 §4.3.4).
+            .or_else(|| sole(candidates, request).filter(|only| !only.headers().contains_key(ETAG)));
     }
     if let Some(modified) = response.get(LAST_MODIFIED)
         && let Some(candidate) =

@@ -22,7 +22,7 @@ use crate::timing::Timing;
 #[derive(Clone, Copy)]
 struct Sent {
     at: SystemTime,
-    epoch: cache::Epoch,
+    moment: cache::Moment,
 }
 
 /// What the cache goes by throughout one hop.
@@ -69,7 +69,7 @@ impl<'c> Call<'c> {
             Some(fields) => Cow::Borrowed(fields),
             None => Cow::Owned(self.dress(method, headers, authorization, body.is_empty())),
         };
-        let key = Key::new(self.partition(), &self.address.uri);
+        let key = Key::new(&self.partition(), &self.address.uri);
         let mode = self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default();
         Asked { cache, key, method, fields, mode, has_content: !body.is_empty() }
     }
@@ -92,7 +92,7 @@ impl<'c> Call<'c> {
 
     fn plan(&self, asked: &Asked<'_>, variants: &[Arc<cache::Entry>]) -> Plan {
         if asked.has_content && matches!(*asked.method, Method::GET | Method::HEAD) {
-            return Plan::Forward(Forward::plain(Forwarded::Bypass, false));
+            return cache::passed_by(&self.question(asked));
         }
         cache::plan(&self.question(asked), variants, asked.cache.rules())
     }
@@ -126,7 +126,12 @@ impl<'c> Call<'c> {
                     }
                     None => {
                         asked.cache.drop_entry(&asked.key, serve.entry).await;
-                        self.send_on(&asked, Forward::plain(Forwarded::UriMiss, true), body).await?
+                        if cache::is_only_for_the_store(&self.question(&asked)) {
+                            self.unsatisfiable(&asked)?
+                        } else {
+                            let forward = Forward::plain(Forwarded::UriMiss, true);
+                            self.send_on(&asked, forward, body).await?
+                        }
                     }
                 }
             }
@@ -152,7 +157,7 @@ impl<'c> Call<'c> {
     }
 
     fn sent_now(&self, asked: &Asked<'_>) -> Sent {
-        Sent { at: self.client.clock().wall(), epoch: asked.cache.epoch() }
+        Sent { at: self.client.clock().wall(), moment: asked.cache.now() }
     }
 
     fn question<'a>(&self, asked: &'a Asked<'_>) -> Question<'a> {
@@ -169,10 +174,15 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// Whose responses the call may see.
-    pub(super) fn partition(&self) -> &str {
-        let own = self.options.cache.as_ref().and_then(|own| own.partition.as_deref());
-        own.or(self.client.session.partition.as_deref()).unwrap_or_default()
+    /// Whose responses the call may see. A handle with a scope has only parts of its own partition to choose from.
+    pub(super) fn partition(&self) -> Cow<'_, str> {
+        let session = &self.client.session;
+        let outer = session.partition.as_deref().unwrap_or_default();
+        match self.options.cache.as_ref().and_then(|own| own.partition.as_deref()) {
+            Some(own) if session.is_scoped => Cow::Owned(format!("{outer}/{own}")),
+            Some(own) => Cow::Borrowed(own),
+            None => Cow::Borrowed(outer),
+        }
     }
 
     /// The answer, which says what the cache did for it.

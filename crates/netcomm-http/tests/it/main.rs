@@ -1,8 +1,11 @@
 //! Integration tests.
 
 mod auth;
+#[cfg(feature = "cache")]
+mod cache;
 #[cfg(feature = "cache-disk")]
 mod cache_disk;
+#[cfg(feature = "cache")]
 mod cache_store;
 mod calls;
 #[cfg(all(feature = "gzip", feature = "brotli", feature = "zstd", feature = "json"))]

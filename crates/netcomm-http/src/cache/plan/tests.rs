@@ -122,10 +122,10 @@ fn directives_of_requests_decide() {
     for (value, stored, expected) in [
         ("no-cache", "max-age=10", "request conditional"),
         ("no-store", "max-age=10", "bypass unstored"),
-        ("max-age=4", "max-age=10", "stale conditional"),
+        ("max-age=4", "max-age=10", "request conditional"),
         ("max-age=5", "max-age=10", "serve"),
         ("min-fresh=5", "max-age=10", "serve"),
-        ("min-fresh=6", "max-age=10", "stale conditional"),
+        ("min-fresh=6", "max-age=10", "request conditional"),
         ("max-stale", "max-age=1", "serve Asked"),
         ("max-stale=4", "max-age=1", "serve Asked"),
         ("max-stale=3", "max-age=1", "stale conditional"),

@@ -20,7 +20,10 @@ impl Call<'_> {
         body: Body,
     ) -> Result<http::Response<Body>> {
         let mut fields = asked.fields.clone().into_owned();
-        let confirms = match &forward.gap {
+        // What would be too large together is asked for as a whole, so that the limit meets it as any other body.
+        let most = self.max_body_bytes;
+        let gap = forward.gap.as_ref().filter(|(entry, _)| entry.parts().length.is_some_and(|length| length <= most));
+        let confirms = match gap {
             Some((entry, gap)) => {
                 ask_for_gap(&mut fields, entry, gap);
                 false
@@ -70,7 +73,7 @@ impl Call<'_> {
             // What was confirmed is not there any more, or was never asked for.
             return self.again(asked, &forward, spare).await;
         }
-        if let Some((entry, gap)) = &forward.gap {
+        if let Some((entry, gap)) = gap {
             match status {
                 StatusCode::PARTIAL_CONTENT => {
                     return match self.complete(asked, &forward, entry, gap, response, sent).await {
@@ -109,8 +112,10 @@ impl Call<'_> {
     ) -> Option<http::Response<Body>> {
         let question = self.question(asked);
         let rules = asked.cache.rules();
-        let headers = cache::updated_fields(entry.headers(), response.headers(), rules);
+        let mut headers = response.headers().clone();
         drop(response);
+        cache::dated(&mut headers, question.now);
+        let headers = cache::updated_fields(entry.headers(), &headers, rules);
         let old = entry.parts();
         let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
         let parts = EntryParts {
@@ -132,7 +137,7 @@ impl Call<'_> {
         let stored = selecting.is_some() && cache::permits(&arrived, rules).is_ok();
         let updated = Arc::new(Entry::new(parts.clone()));
         if stored {
-            asked.cache.put(&asked.key, parts, sent.epoch).await;
+            asked.cache.put(&asked.key, parts, sent.moment).await;
         } else {
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
         }
@@ -168,7 +173,8 @@ impl Call<'_> {
         let before = cache::body_of(cache::range::cover(&old.segments, &(0..gap.start))?).await.ok()?;
         let after = cache::range::cover(&old.segments, &(gap.end..length))?;
         let (mut head, body) = response.into_parts();
-        let part = cache::stored_fields(&head.headers, true, rules);
+        let mut part = cache::stored_fields(&head.headers, true, rules);
+        cache::dated(&mut part, question.now);
         let mut headers = old.headers.clone();
         crate::headers::replace(&mut headers, part.clone());
         let arrived = Arrived {
@@ -196,7 +202,7 @@ impl Call<'_> {
                 };
                 let (cache, key) = (asked.cache.clone(), asked.key.clone());
                 let (body, stored) = cache::keep(
-                    Stored { cache, key, parts, sent: sent.epoch, start: gap.start, end: Some(gap.end) },
+                    Stored { cache, key, parts, sent: sent.moment, start: gap.start, end: Some(gap.end) },
                     body,
                 )
                 .await;
@@ -234,7 +240,7 @@ impl Call<'_> {
             let groups = cache::invalidated_groups(&head.headers);
             cache.invalidate(asked.key.partition(), &invalid, &groups).await;
             // What the answer itself says of the resource holds from now on.
-            sent.epoch = cache.epoch();
+            sent.moment = cache.now();
         }
         if *asked.method == Method::HEAD {
             if forward.stores && head.status == StatusCode::OK {
@@ -250,16 +256,22 @@ impl Call<'_> {
         let body = match stores {
             Ok((parts, start, end)) => {
                 let stored =
-                    Stored { cache: cache.clone(), key: asked.key.clone(), parts, sent: sent.epoch, start, end };
+                    Stored { cache: cache.clone(), key: asked.key.clone(), parts, sent: sent.moment, start, end };
                 let (body, stored) = cache::keep(stored, body).await;
                 status.stored = stored;
                 body
             }
             Err(why) => {
                 status.detail = (*asked.method == Method::GET).then_some(why);
-                // RFC 9111 §4.3.3: what the origin has replaced is not used again.
-                if let Some(replaced) = forward.fallback.as_ref().filter(|_| !head.status.is_server_error()) {
-                    cache.drop_entry(&asked.key, Arc::clone(replaced)).await;
+                // RFC 9111 §4.3.3: what the origin has replaced is not used again. An answer about a part, or about the
+                // caller's own condition, replaces nothing.
+                let replaces = *asked.method == Method::GET
+                    && forward.stores
+                    && !head.status.is_server_error()
+                    && !matches!(head.status.as_u16(), 206 | 304 | 412 | 416);
+                if replaces {
+                    let fields = asked.fields.clone().into_owned();
+                    cache.drop_answers(&asked.key, fields, question.identity, sent.moment).await;
                 }
                 body
             }
@@ -298,9 +310,11 @@ fn parts_of(
             (range.start, Some(range.end), length)
         }
     };
+    let mut headers = cache::stored_fields(&head.headers, is_part, rules);
+    cache::dated(&mut headers, question.now);
     let parts = EntryParts {
         status: if is_part { StatusCode::OK } else { head.status },
-        headers: cache::stored_fields(&head.headers, is_part, rules),
+        headers,
         selecting,
         requested_at: sent.at,
         received_at: question.now,
@@ -314,19 +328,21 @@ fn parts_of(
 /// Brings what is stored up to date by the answer to a `HEAD`, or forgets it (RFC 9111 §4.3.5).
 async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &HeaderMap, sent: Sent) -> bool {
     let rules = asked.cache.rules();
+    let mut head = head.clone();
+    cache::dated(&mut head, question.now);
     let mut updated = false;
     for entry in asked.cache.get(&asked.key).await.iter() {
         let old = entry.parts();
         if old.status != StatusCode::OK || !cache::selecting::matches(old, &asked.fields, question.identity) {
             continue;
         }
-        if !cache::validation::same_representation(old, head) {
+        if !cache::validation::same_representation(old, &head) {
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
             continue;
         }
-        let headers = cache::updated_fields(&old.headers, head, rules);
+        let headers = cache::updated_fields(&old.headers, &head, rules);
         let parts = EntryParts { headers, requested_at: sent.at, received_at: question.now, ..old.clone() };
-        asked.cache.put(&asked.key, parts, sent.epoch).await;
+        asked.cache.put(&asked.key, parts, sent.moment).await;
         updated = true;
     }
     updated
