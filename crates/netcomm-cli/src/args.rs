@@ -41,6 +41,9 @@ pub(crate) enum Command {
     /// proxy, as HTTP_PROXY wants one: requests come with the whole URL as target, http or https; CONNECT is not served.
     /// Bodies stream through in both directions. Ctrl-C or SIGTERM ends it once what is under way is done.
     Proxy(Box<Proxy>),
+    /// Looks into a folder of stored responses
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Lets an embedded origin misbehave, and shows how the client comes through
     Tour(Tour),
 }
@@ -123,6 +126,55 @@ pub(crate) struct ProxyBounds {
     /// Refuses loopback, private and reserved addresses of origins, also behind names
     #[arg(long)]
     pub(crate) deny_private: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Lists what is stored: a line for each response
+    Ls(CacheLs),
+    /// Forgets responses
+    Rm(CacheRm),
+    /// Tells how much is stored
+    Stat(CacheStat),
+}
+
+#[derive(Args)]
+pub(crate) struct CacheLs {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Only what is stored under URLs that begin so
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) url: Option<String>,
+    /// Shows URLs with their queries, which may be secret
+    #[arg(long)]
+    pub(crate) full_urls: bool,
+    /// Writes a JSON object in each line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CacheRm {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// What is stored under these URLs, all variants of it
+    #[arg(value_name = "URL", required_unless_present = "all")]
+    pub(crate) urls: Vec<String>,
+    /// Everything
+    #[arg(long, conflicts_with = "urls")]
+    pub(crate) all: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct CacheStat {
+    /// The folder
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Writes a JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where a cache keeps what it keeps.

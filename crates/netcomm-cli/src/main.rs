@@ -62,6 +62,7 @@ async fn dispatch(command: Command) -> ExitCode {
                 return exit::code(&error);
             }
         },
+        Command::Cache(command) => return cache::run(&command).await,
         Command::Proxy(proxy) => return proxy::run(&proxy).await,
         Command::Tour(tour) => return tour::run(&tour).await,
     };

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use netcomm::Error;
 use netcomm::http::cache::{Cache, CacheBuilder, Change, Disk, Key, Stats, Store, Variants, WriteBlob};
+use netcomm::{Error, ErrorKind, Result};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -14,7 +14,9 @@ use crate::{exit, output};
 /// The most that is kept in memory.
 const MEMORY_BYTES: u64 = 64 << 20;
 /// The most that is kept in a folder.
-const FOLDER_BYTES: u64 = 1 << 30;
+pub(super) const FOLDER_BYTES: u64 = 1 << 30;
+/// The file without which a folder holds no responses.
+const INDEX: &str = "index.redb";
 /// How long the end waits for what is still being stored, such as the beginning of a body that broke off.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,23 @@ impl Kept {
                 }
                 Self::new(disk, builder)
             }
+        }
+    }
+
+    /// Opens a folder to look into it: nothing is made, and nothing goes for want of room.
+    ///
+    /// # Errors
+    ///
+    /// Kind `Io` if it holds no responses, or cannot be used.
+    pub(crate) async fn look(path: &Path) -> Result<Self> {
+        if !path.join(INDEX).is_file() {
+            let detail = format!("{} holds no stored responses", path.display());
+            return Err(Error::new(ErrorKind::Io, "open cache").with_detail(detail));
+        }
+        let disk = Disk::open(path, u64::MAX);
+        match disk.ready().await {
+            Ok(()) => Ok(Self::new(disk, Cache::builder())),
+            Err(error) => Err((*error).clone()),
         }
     }
 

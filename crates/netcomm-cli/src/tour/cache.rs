@@ -1,9 +1,14 @@
 //! The same resources again, with a cache.
 
+use std::future::pending;
+use std::sync::Arc;
+
 use netcomm::ErrorKind;
-use netcomm::http::RequestBuilder;
+use netcomm::core::{Connectivity, Network, NetworkChange, Reach};
 use netcomm::http::cache::{Cache, CacheStatus, Forwarded};
 use netcomm::http::testing::{ReceivedRequest, Reply, ScriptedServer};
+use netcomm::http::{Client, RequestBuilder};
+use tokio::sync::watch;
 
 use super::scene::{Broken, Scene, Verdict, ensure, expect_error, text};
 use super::stage;
@@ -11,7 +16,7 @@ use super::stage;
 pub(super) const SCENE: Scene = Scene {
     name: "cache",
     title: "The second time costs nothing",
-    origin: "says how long its answers are fresh, breaks off in the middle of a file, and goes away",
+    origin: "says how long its answers are fresh, and breaks off in the middle of a file; then the network goes",
     promise: "fresh answers take no request, stale ones a 304, half a file its other half; offline, old ones say so",
     play: || Box::pin(play()),
 };
@@ -24,7 +29,10 @@ async fn play() -> Verdict {
     let file: String = (0..FILE_BYTES / 10).map(|at| format!("{at:09}\n")).collect();
     let served = file.clone();
     let origin = ScriptedServer::builder().handler(move |request| answer(request, &served)).start().await?;
-    let client = stage::client().cache(Cache::memory(1 << 20)).build()?;
+    let line = Line(watch::Sender::new(Network::new(Reach::Online)));
+    let network = line.0.clone();
+    let env = stage::env(stage::dialer()).with_connectivity(Arc::new(line));
+    let client = Client::builder(&env).cache(Cache::memory(1 << 20)).build()?;
 
     // Fresh.
     let fresh = origin.url("/fresh");
@@ -56,12 +64,36 @@ async fn play() -> Verdict {
     ensure((why, ranges.len()) == (Some(Forwarded::Partial), 2), || format!("the file: {why:?}, ranges {ranges:?}"))?;
     let asked_for = ranges.into_iter().flatten().next().unwrap_or_default();
 
-    // Stale, and nobody there to ask.
-    drop(origin);
+    // Stale, and no way to ask.
+    network.send_replace(Network::new(Reach::Offline));
     let status = told(client.get(&stale)).await?;
     let word = status.detail.unwrap_or_default();
-    ensure(status.ttl.is_some_and(|ttl| ttl <= 0) && word == "unreachable", || format!("offline: {status:?}"))?;
-    Ok(format!("fresh: 1 request for 2 calls; stale: 304; the rest of the file by {asked_for}; offline: \"{word}\""))
+    let requests = origin.take_requests().len();
+    ensure((requests, status.hit, word) == (0, true, "offline"), || {
+        format!("offline: {requests} requests, {status:?}")
+    })?;
+    Ok(format!("fresh: 1 request for 2 calls; stale: 304; the rest of the file by {asked_for}; no network: \"{word}\""))
+}
+
+/// A network that can be switched off.
+#[derive(Debug)]
+struct Line(watch::Sender<Network>);
+
+impl Connectivity for Line {
+    fn current(&self) -> Network {
+        *self.0.borrow()
+    }
+
+    fn changed(&self, seen: Network) -> NetworkChange {
+        let mut states = self.0.subscribe();
+        Box::pin(async move {
+            let changed = states.wait_for(|network| *network != seen).await.map(|network| *network);
+            match changed {
+                Ok(network) => network,
+                Err(_) => pending().await,
+            }
+        })
+    }
 }
 
 /// Makes a call to its end; what the cache did for it.

@@ -1,9 +1,9 @@
-//! What calls keep in a folder.
+//! What calls keep in a folder, and how it is looked at.
 
 use netcomm::http::testing::{ReceivedRequest, Reply, ScriptedServer};
 use serde_json::{Value, json};
 
-use crate::stage::{Ended, Folder, command, netcomm, run, start};
+use crate::stage::{CANARY, Ended, Folder, command, netcomm, run, start};
 
 const FILE: &str = "0123456789";
 
@@ -89,10 +89,70 @@ async fn half_a_file_is_kept_and_the_rest_asked_for_by_the_next_call() {
     let (folder, origin) = (Folder::new(), origin().await);
     let (place, url) = (place(&folder), origin.url("/file"));
     call(&format!("get {url}"), &place).await.expect_code(9);
+    let listed = netcomm(&format!("cache ls {place}")).await.expect_code(0);
+    assert!(listed.text().contains("  part "), "{listed:?}");
     assert_eq!(call(&format!("get {url}"), &place).await.expect_code(0).text(), FILE);
     let ranges: Vec<_> =
         origin.take_requests().iter().map(|request| request.header("range").map(str::to_owned)).collect();
     assert_eq!(ranges, [None, Some("bytes=5-".to_owned())]);
+    let listed = netcomm(&format!("cache ls {place} --json")).await.expect_code(0).json();
+    assert_eq!((&listed["complete"], &listed["bytes"], &listed["length"]), (&json!(true), &json!(10), &json!(10)));
+}
+
+#[tokio::test]
+async fn what_is_stored_is_listed_counted_and_forgotten() {
+    let (folder, origin) = (Folder::new(), origin().await);
+    let place = place(&folder);
+    let (fresh, stale) = (origin.url("/fresh"), origin.url("/stale"));
+    for line in [
+        format!("get {fresh}?token={CANARY} -H cookie:a={CANARY} -H accept:text/plain"),
+        format!("get {fresh}?token={CANARY} -H accept:text/html"),
+        format!("get {stale}"),
+    ] {
+        call(&line, &place).await.expect_code(0);
+    }
+    let listed = netcomm(&format!("cache ls {place}")).await.expect_code(0);
+    let lines: Vec<_> = listed.text().lines().collect();
+    assert_eq!(lines.len(), 3, "{listed:?}");
+    assert!(lines.iter().all(|line| line.starts_with("200          2 bytes  complete  age ")), "{listed:?}");
+    assert!(listed.text().contains(&format!("{fresh}?…  accept: text/plain  cookie: ***\n")), "{listed:?}");
+    assert!(listed.text().contains("  accept: text/html  no cookie\n"), "{listed:?}");
+    assert!(!listed.text().contains(CANARY), "{listed:?}");
+    let full = netcomm(&format!("cache ls {place} --full-urls --url {fresh}?token=h")).await.expect_code(0);
+    assert_eq!(full.text().matches(&format!("{fresh}?token={CANARY}")).count(), 2, "{full:?}");
+    let listed = netcomm(&format!("cache ls {place} --json --url {stale}")).await.expect_code(0).json();
+    assert_eq!((&listed["url"], &listed["status"], &listed["variant"]), (&json!(stale), &json!(200), &json!([])));
+
+    let stat = netcomm(&format!("cache stat {place} --json")).await.expect_code(0).json();
+    assert_eq!((&stat["entries"], &stat["max_bytes"]), (&json!(3), &json!(1 << 30)));
+    assert!(stat["bytes"].as_u64() > Some(0), "{stat}");
+    let rm = netcomm(&format!("cache rm {place} {stale} {fresh}")).await.expect_code(0);
+    assert_eq!(rm.text(), format!("1 forgotten: {stale}\nnothing stored: {fresh}\n"));
+    let rm = netcomm(&format!("cache rm {place} {fresh}?token={CANARY}")).await.expect_code(0);
+    assert_eq!(rm.text(), format!("2 forgotten: {fresh}\n"));
+    let stat = netcomm(&format!("cache stat {place}")).await.expect_code(0);
+    assert!(stat.text().starts_with("entries  0\nbytes    "), "{stat:?}");
+    call(&format!("get {stale}"), &place).await.expect_code(0);
+    assert_eq!(netcomm(&format!("cache rm {place} --all")).await.expect_code(0).text(), "1 forgotten\n");
+    assert_eq!(netcomm(&format!("cache ls {place}")).await.expect_code(0).text(), "");
+}
+
+#[tokio::test]
+async fn a_folder_that_is_none_stays_none() {
+    let folder = Folder::new();
+    let (place, empty) = (place(&folder), folder.path("empty"));
+    std::fs::create_dir(&empty).expect("a folder");
+    for place in [&place, &empty.display().to_string()] {
+        for line in ["ls", "stat", "rm --all"] {
+            let ended = netcomm(&format!("cache {line} {place}")).await.expect_code(18);
+            assert!(ended.stderr.contains("holds no stored responses"), "{}", ended.stderr);
+        }
+    }
+    assert!(!folder.path("kept").exists());
+    assert_eq!(std::fs::read_dir(empty).expect("a folder").count(), 0);
+    let ended = netcomm(&format!("cache rm {place}")).await.expect_code(2);
+    assert!(ended.stderr.contains("<URL>..."), "{}", ended.stderr);
+    netcomm("get nonsense --cache x --pin y").await.expect_code(2);
 }
 
 #[tokio::test]

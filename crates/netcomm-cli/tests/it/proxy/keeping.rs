@@ -165,6 +165,12 @@ async fn a_folder_survives_the_proxy() {
     assert!(told.starts_with("netcomm: warning: ") && told.contains("in use"), "{told}");
     assert!(told.contains(" 200 8 bytes ") && told.contains(" ms [fwd=uri-miss; stored]\n"), "{told}");
     assert!(!told.contains(CANARY), "{told}");
+    // Nor can anybody look into it, which is no reason to tell of an empty one.
+    let looked = netcomm(&format!("cache stat {}", folder.path("cache").display())).await.expect_code(18);
+    assert!(looked.stderr.contains("in use"), "{}", looked.stderr);
+    proxy.terminate().await;
+    let looked = netcomm(&format!("cache ls {}", folder.path("cache").display())).await.expect_code(0);
+    assert!(looked.text().ends_with(&format!("{}\n", server.url("/x"))), "{looked:?}");
 }
 
 #[tokio::test]
