@@ -38,8 +38,8 @@ const WHOLE_BYTES: u64 = 32 * 1024;
 /// One HTTP/1.1 connection.
 pub(crate) struct H1 {
     send: SendRequest<Upload>,
-    connection: Pin<Box<Connection<TokioIo<Watched<Counter>>, Upload>>>,
-    finished: bool,
+    /// None once it has ended: only a connection that is gone answers, as failed, a request that it never took.
+    connection: Option<Pin<Box<Connection<TokioIo<Watched<Counter>>, Upload>>>>,
     bell: Bell,
     meta: Arc<Meta>,
     alarm: Alarm,
@@ -66,8 +66,7 @@ impl H1 {
             .map_err(|error| Error::new(ErrorKind::Closed, "open connection").with_source(error).with_unsent())?;
         Ok(Self {
             send,
-            connection: Box::pin(connection),
-            finished: false,
+            connection: Some(Box::pin(connection)),
             bell: Bell::new(),
             meta: Arc::new(meta),
             alarm: Alarm::new(Arc::clone(clock)),
@@ -94,7 +93,7 @@ impl H1 {
     /// byte that nobody asked for ends it.
     pub(crate) fn is_usable(&mut self) -> bool {
         self.advance_quietly();
-        !self.finished && self.send.is_ready()
+        !self.has_ended() && self.send.is_ready()
     }
 
     /// Moves the connection on. It wakes the task of `cx` when it can go further.
@@ -110,15 +109,20 @@ impl H1 {
     }
 
     fn poll(&mut self) {
-        if !self.finished && self.connection.as_mut().poll(&mut self.bell.context()).is_ready() {
-            self.finished = true;
+        let Some(connection) = &mut self.connection else { return };
+        if connection.as_mut().poll(&mut self.bell.context()).is_ready() {
+            self.connection = None;
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.connection.is_none()
     }
 }
 
 impl fmt::Debug for H1 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("H1").field("meta", &self.meta).field("finished", &self.finished).finish_non_exhaustive()
+        f.debug_struct("H1").field("meta", &self.meta).field("has_ended", &self.has_ended()).finish_non_exhaustive()
     }
 }
 
@@ -256,7 +260,7 @@ fn release(lease: &mut Option<Lease>) {
         if !h1.send.is_ready() {
             h1.advance_quietly();
         }
-        if !h1.finished && h1.send.is_ready() {
+        if !h1.has_ended() && h1.send.is_ready() {
             lease.clean();
         }
     }
@@ -299,5 +303,54 @@ pub(super) fn poll_body(
             Poll::Ready(None)
         }
         Poll::Pending => Poll::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use netcomm_core::{Body, ConnectInfo};
+    use netcomm_tests::TokioClock;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn request(clock: &Arc<dyn Clock>) -> Request<Upload> {
+        let (body, _) = Upload::new(Body::empty(), None, None, clock);
+        Request::get("/").header("host", "a.example").body(body).expect("a request")
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_closed_connection_never_took_fails_at_once() {
+        let (near, mut far) = tokio::io::duplex(1024);
+        let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
+        let meta = Meta {
+            id: 1,
+            host: HeaderValue::from_static("a.example"),
+            info: ConnectInfo::default(),
+            created: clock.now(),
+            generation: 0,
+        };
+        let io = Io::new(near, ConnectInfo::default());
+        let mut h1 = H1::open(io, meta, &Limits::default(), &clock).await.expect("a connection");
+
+        // One exchange, so that the connection is one that waits for the next.
+        let mut reply = Box::pin(h1.send.try_send_request(request(&clock)));
+        let cx = &mut Context::from_waker(Waker::noop());
+        h1.advance(cx);
+        let mut seen = [0; 1024];
+        assert!(far.read(&mut seen).await.expect("a request") > 0);
+        far.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.expect("a reader");
+        h1.advance(cx);
+        assert!(matches!(reply.as_mut().poll(cx), Poll::Ready(Ok(_))));
+        assert!(h1.is_usable());
+
+        // The next request is on its way when the peer closes.
+        let mut reply = Box::pin(h1.send.try_send_request(request(&clock)));
+        drop(far);
+        h1.advance(cx);
+        let Poll::Ready(Err(mut failed)) = reply.as_mut().poll(cx) else { panic!("the request waits for nobody") };
+        assert!(failed.take_message().is_some(), "it was not sent");
+        assert!(!h1.is_usable());
     }
 }
