@@ -4,6 +4,7 @@ mod confirming;
 mod hits;
 mod invalidating;
 mod modes;
+mod opinions;
 mod orders;
 mod ranges;
 mod sharing;

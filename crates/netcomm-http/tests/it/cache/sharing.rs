@@ -188,3 +188,34 @@ async fn no_text_for_people_tells_a_secret() {
         assert!(!shown.contains(CANARY), "{shown}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_target_of_its_own_that_is_stale_keeps_the_plain_fields_out() {
+    let cdn = Cache::builder().shared().target("cdn-cache-control").expect("a name").build();
+    // RFC 9213 §2.2: neither Cache-Control nor Expires counts where the targeted field can be read.
+    let fields = "cdn-cache-control: max-age=5 | cache-control: max-age=60 | expires: Thu, 01 Jan 2026 01:00:00 GMT";
+    let stage = stage(counting(fields));
+    let client = stage.builder().cache(cdn).build().unwrap();
+    get(&client).await;
+    assert_eq!(get(&client).await.told(), "; hit; ttl=5");
+    super::pass(5).await;
+    assert_eq!(get(&client).await.text, "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_cache_takes_nothing_stale_for_good_that_it_must_confirm() {
+    for (directive, is_shared, answers) in [
+        ("proxy-revalidate", false, true),
+        ("proxy-revalidate", true, false),
+        ("s-maxage=1", false, true),
+        ("s-maxage=1", true, false),
+        ("must-revalidate", false, false),
+    ] {
+        let stage = stage(counting(format!("cache-control: max-age=1, {directive}").leak()));
+        let client = if is_shared { shared(&stage) } else { cached(&stage) };
+        get(&client).await;
+        super::pass(5).await;
+        let got = take(client.get(URL).header("cache-control", "max-stale")).await;
+        assert_eq!(got.cache.hit, answers, "{directive}, shared: {is_shared}");
+    }
+}
