@@ -35,11 +35,14 @@ const CHEAP_HEADERS: usize = 100;
 /// A body up to this size that came with the head is handed over whole, and its connection goes back at once.
 const WHOLE_BYTES: u64 = 32 * 1024;
 
+/// The wire engine's half of a connection.
+type Engine = Connection<TokioIo<Watched<Counter>>, Upload>;
+
 /// One HTTP/1.1 connection.
 pub(crate) struct H1 {
     send: SendRequest<Upload>,
     /// None once it has ended: only a connection that is gone answers, as failed, a request that it never took.
-    connection: Option<Pin<Box<Connection<TokioIo<Watched<Counter>>, Upload>>>>,
+    connection: Option<Pin<Box<Engine>>>,
     bell: Bell,
     meta: Arc<Meta>,
     alarm: Alarm,
