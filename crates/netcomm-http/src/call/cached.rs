@@ -226,6 +226,9 @@ impl<'c> Call<'c> {
         serve: &Serve,
         told: CacheStatus,
     ) -> http::Response<Body> {
+        if told.hit {
+            self.took_no_exchange();
+        }
         let mut response = http::Response::new(self.stored_body(body, status));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
@@ -234,10 +237,14 @@ impl<'c> Call<'c> {
         response
     }
 
-    /// A stored body, within the bounds of the call. Nothing of it was received.
-    fn stored_body(&mut self, body: Body, status: StatusCode) -> Body {
+    /// What was known of an earlier exchange is not of this answer.
+    fn took_no_exchange(&mut self) {
         self.timing = Timing { attempt: self.timing.attempt, ..Timing::default() };
         self.meta = None;
+    }
+
+    /// A stored body, within the bounds of the call.
+    fn stored_body(&mut self, body: Body, status: StatusCode) -> Body {
         match body.as_bytes() {
             Some(bytes) if bytes.len() as u64 <= self.max_body_bytes => {
                 let bytes = bytes.clone();
@@ -258,6 +265,7 @@ impl<'c> Call<'c> {
                 .with_unsent()
                 .with_detail("nothing that answers is stored, and the call may not use the network"));
         }
+        self.took_no_exchange();
         // RFC 9111 §5.2.1.7.
         let mut response = http::Response::new(self.stored_body(Body::empty(), StatusCode::GATEWAY_TIMEOUT));
         *response.status_mut() = StatusCode::GATEWAY_TIMEOUT;

@@ -333,3 +333,16 @@ async fn a_clock_that_was_set_back_does_not_keep_new_answers_out() {
     assert_eq!(take(client.get(URL).cache_mode(CacheMode::Reload)).await.text, "2");
     assert_eq!(get(&client).await.text, "2");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_answer_tells_of_the_exchange_that_confirmed_it_and_a_hit_of_none() {
+    let stage = answering([reply(200, "cache-control: max-age=5 | etag: \"a\"", "1"), reply(304, "etag: \"a\"", "")]);
+    let client = cached(&stage);
+    get(&client).await;
+    let hit = soon(Box::pin(client.get(URL).send())).await.expect("a response");
+    assert_eq!((hit.attempts(), hit.connection()), (0, None));
+    pass(6).await;
+    let confirmed = soon(Box::pin(client.get(URL).send())).await.expect("a response");
+    assert_eq!((confirmed.attempts(), confirmed.connection().is_some()), (1, true));
+    assert_eq!(confirmed.status(), 200);
+}
