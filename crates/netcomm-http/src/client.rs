@@ -177,7 +177,8 @@ impl Client {
     fn narrowed_partition(&self, scope: &Scope) -> Option<Arc<str>> {
         let outer = self.session.partition.as_deref().unwrap_or_default();
         let name = scope.name().map(|name| &**name).unwrap_or_default();
-        Some(format!("{outer}/{name}").into())
+        // No name contains what stands between two.
+        Some(format!("{outer}/{}", name.replace('~', "~0").replace('/', "~1").replace(':', "~2")).into())
     }
 
     /// The same handle with these credentials too; see [`ClientBuilder::credentials`].

@@ -235,7 +235,9 @@ fn decided(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> P
         || question.refreshes
         // RFC 8246 §2: what does not change while it is fresh is not asked for again.
         || (mode == CacheMode::NoCache && !(known.terms.directives.immutable && known.is_fresh()));
-    if !insists && !known.terms.directives.no_cache.is_whole() {
+    // The caller's own word on how long a response is good goes before that of its head.
+    let must_ask = question.ttl.is_none() && known.terms.directives.no_cache.is_whole();
+    if !insists && !must_ask {
         if known.satisfies(&asked) {
             return serve(None, false);
         }

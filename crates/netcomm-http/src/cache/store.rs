@@ -20,6 +20,8 @@ pub type Change = Box<dyn FnOnce(&[Arc<Entry>]) -> Vec<Arc<Entry>> + Send>;
 
 /// A place for stored responses. It keeps what it is given for as long as it has room, and may forget anything at any
 /// time; what it cannot do it leaves undone, since a cache must not fail a call.
+///
+/// It serves one [`Cache`](crate::cache::Cache): what the rules of a cache make of an entry is remembered with it.
 pub trait Store: Send + Sync + 'static {
     /// The entries under a key; none if there are none, or if they cannot be read.
     fn load(&self, key: &Key) -> impl Future<Output = Variants> + Send;

@@ -179,7 +179,7 @@ impl<'c> Call<'c> {
         let session = &self.client.session;
         let outer = session.partition.as_deref().unwrap_or_default();
         match self.options.cache.as_ref().and_then(|own| own.partition.as_deref()) {
-            Some(own) if session.is_scoped => Cow::Owned(format!("{outer}/{own}")),
+            Some(own) if session.is_scoped => Cow::Owned(format!("{outer}:{own}")),
             Some(own) => Cow::Borrowed(own),
             None => Cow::Borrowed(outer),
         }

@@ -184,7 +184,9 @@ fn without_a_network_what_is_stale_answers_unless_it_forbids_that() {
 
 #[test]
 fn the_callers_time_to_live_goes_before_that_of_the_response() {
-    for (ttl, stored, expected) in [(10, "max-age=1", "serve"), (5, "max-age=10", "stale conditional")] {
+    for (ttl, stored, expected) in
+        [(10, "max-age=1", "serve"), (10, "no-cache", "serve"), (5, "max-age=10", "stale conditional")]
+    {
         assert_eq!(asked(&Case { ttl: Some(ttl), ..PLAIN }, &[entry(stored)], false), expected, "{ttl} on {stored}");
     }
 }

@@ -141,7 +141,7 @@ async fn handles_with_a_scope_have_a_store_of_their_own() {
     assert_eq!((get(&one).await.text, get(&two).await.text), ("2".to_owned(), "3".to_owned()));
     assert_eq!((get(&one.scoped(scope("two"))).await.text, get(&client).await.text), ("4".to_owned(), "1".to_owned()));
     // Nor does it find them by a name.
-    for partition in ["", "/", "/two", "../", "\n", "one"] {
+    for partition in ["", "/", "/two", ":two", "two", "../", "\n", "one"] {
         let call = one.get(URL).cache_partition(partition).cache_mode(CacheMode::OnlyIfCached);
         assert!(try_take(call).await.is_err(), "{partition:?}");
     }
