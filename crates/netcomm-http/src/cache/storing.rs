@@ -1,7 +1,8 @@
 //! Which responses are stored, and what of them (RFC 9111 §3).
 
+use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode};
@@ -151,6 +152,25 @@ pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules)
     updated.remove(http::header::AGE);
     crate::headers::replace(&mut updated, fresh);
     updated
+}
+
+/// Puts all values into one piece of memory of their own. As they came they are views of a receive buffer, 8 KiB and
+/// more, and each of them would keep it for as long as the response is stored. Names are copies already.
+pub(crate) fn own_values(headers: &mut HeaderMap) {
+    let bytes = headers.values().map(HeaderValue::len).sum();
+    let mut text = Vec::with_capacity(bytes);
+    for value in headers.values() {
+        text.extend_from_slice(value.as_bytes());
+    }
+    let text = Bytes::from(text);
+    let mut at = 0;
+    for value in headers.values_mut() {
+        let end = at + value.len();
+        let mut own = HeaderValue::from_maybe_shared(text.slice(at..end)).expect("the bytes of a value make a value");
+        own.set_sensitive(value.is_sensitive());
+        *value = own;
+        at = end;
+    }
 }
 
 /// Whether a `Content-Location` names the URI itself.

@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod auth;
+mod cache_buffers;
 #[cfg(feature = "cache-disk")]
 mod cache_disk;
 mod cache_store;
