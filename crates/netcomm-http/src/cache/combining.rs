@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::AGE;
 
 use crate::cache::entry::{Entry, EntryParts};
-use crate::cache::{range, storing, validation};
+use crate::cache::{range, validation};
 
 /// The most responses kept under one key: those of requests that select differently.
 const MOST_VARIANTS: usize = 32;
@@ -41,8 +41,6 @@ fn combined(old: &EntryParts, mut new: EntryParts) -> EntryParts {
         let mut headers = old.headers.clone();
         headers.remove(AGE);
         crate::headers::replace(&mut headers, std::mem::take(&mut new.headers));
-        // So that no value keeps those that went before it.
-        storing::own_values(&mut headers);
         new.headers = headers;
     }
     new

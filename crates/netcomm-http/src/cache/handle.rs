@@ -21,7 +21,6 @@ use crate::cache::groups;
 use crate::cache::key::Key;
 use crate::cache::memory::Memory;
 use crate::cache::store::{Stats, Store, StoreDyn, Variants, WriteBlob};
-use crate::cache::storing;
 
 /// Invalidations remembered for responses that were on their way when they came.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
@@ -158,7 +157,7 @@ impl Cache {
     }
 
     /// Stores the response to a request that was sent in that epoch, unless it was invalidated since.
-    pub(crate) async fn put(&self, key: &Key, mut parts: EntryParts, sent: Epoch) {
+    pub(crate) async fn put(&self, key: &Key, parts: EntryParts, sent: Epoch) {
         let groups = groups::of(&parts.headers);
         let gone = {
             let invalidated = self.invalidations();
@@ -166,7 +165,6 @@ impl Cache {
             is_gone(key.as_str()) || groups.iter().any(|group| is_gone(&group_mark(key.origin(), group)))
         };
         if !gone {
-            storing::own_values(&mut parts.headers);
             self.update(key, move |variants| combining::with(variants, parts)).await;
         }
     }
