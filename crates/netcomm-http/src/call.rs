@@ -12,6 +12,7 @@ mod shared;
 
 pub(crate) use shared::Shared;
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -50,19 +51,20 @@ const UNSENT_REPLAYS: u32 = 16;
 /// Runs a call.
 pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Response> {
     let started = client.clock().now();
-    let Request { method, address, headers, body, options } = *request;
-    let mut call = Call::new(client, &options, address, started);
+    // The options are only read: they stay in the box, since to take them out would be to copy them.
+    let options = &request.options;
+    let mut call = Call::new(client, options, request.address, started);
     let whole = options.continues.is_none();
     if whole {
         call.emit_at(started, Interest::CALL, || Event::CallStarted {
-            method: method.clone(),
+            method: request.method.clone(),
             url: call.address.redacted(),
         });
     }
     let unfinished = Unfinished { client, call: call.id, started, whole };
     let mut ending = call.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(client.clock()))));
     let outcome = {
-        let mut started = pin!(call.start(method, headers, body));
+        let mut started = pin!(call.start(request.method, request.headers, request.body));
         poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
             (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
             (polled, _) => polled,
@@ -119,7 +121,7 @@ enum Fields<'a> {
     /// Those of the hop, to be dressed for each attempt: cookies and tokens change.
     Bare(&'a HeaderMap, Option<HeaderValue>),
     /// Those that were looked at in full.
-    Dressed(HeaderMap),
+    Dressed(Cow<'a, HeaderMap>),
 }
 
 /// What a failed attempt leaves behind.
@@ -370,7 +372,7 @@ impl<'c> Call<'c> {
                 Fields::Bare(headers, authorization) => {
                     self.dress(method, headers, authorization.as_ref(), body.is_empty())
                 }
-                Fields::Dressed(headers) => headers.clone(),
+                Fields::Dressed(headers) => headers::copied(headers),
             };
             self.outgoing = Some(assemble(method.clone(), self.address.uri.clone(), dressed, body));
             let outcome = self.attempt(replays == STALE_REPLAYS || unsent_replays > 1).await;

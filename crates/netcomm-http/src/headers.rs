@@ -39,15 +39,19 @@ pub(crate) fn replace(headers: &mut HeaderMap, new: HeaderMap) {
     }
 }
 
+/// A copy with room for what the way adds: Host, cookies, credentials.
+pub(crate) fn copied(headers: &HeaderMap) -> HeaderMap {
+    let mut copy = HeaderMap::with_capacity(headers.len() + ROOM);
+    for (name, value) in headers {
+        copy.append(name.clone(), value.clone());
+    }
+    copy
+}
+
 /// Every field of `defaults` of which `headers` has none is added.
 pub(crate) fn fill(headers: &mut HeaderMap, defaults: &HeaderMap) {
     if headers.is_empty() {
-        // Room for what the way adds: Host, cookies, credentials.
-        let mut filled = HeaderMap::with_capacity(defaults.len() + ROOM);
-        for (name, value) in defaults {
-            filled.append(name.clone(), value.clone());
-        }
-        *headers = filled;
+        *headers = copied(defaults);
         return;
     }
     for name in defaults.keys() {

@@ -1,5 +1,7 @@
 //! The head of an answer from store (RFC 9111 §4, RFC 9110 §14–15): pure.
 
+use std::borrow::Cow;
+
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -11,14 +13,14 @@ use crate::cache::range;
 
 /// An answer from store: its head, and the pieces of its body.
 #[derive(Debug)]
-pub(crate) struct Answered {
+pub(crate) struct Answered<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<Segment>,
+    pub(crate) body: Cow<'a, [Segment]>,
 }
 
 /// Makes the answer. `None` if what is asked for is not there.
-pub(crate) fn answered(serve: &Serve, is_head: bool, confirmed: bool, rules: &Rules) -> Option<Answered> {
+pub(crate) fn answered<'a>(serve: &'a Serve, is_head: bool, confirmed: bool, rules: &Rules) -> Option<Answered<'a>> {
     let parts = serve.entry.parts();
     let terms = serve.entry.terms(|parts| Terms::of(parts, rules));
     let mut headers = parts.headers.clone();
@@ -31,22 +33,22 @@ pub(crate) fn answered(serve: &Serve, is_head: bool, confirmed: bool, rules: &Ru
     headers.insert(AGE, number(serve.age.as_secs()));
     let (status, body) = match &serve.answer {
         Answer::Missing => return None,
-        Answer::Whole if is_head => (parts.status, Vec::new()),
-        Answer::Whole => (parts.status, parts.segments.clone()),
+        Answer::Whole if is_head => (parts.status, Cow::default()),
+        Answer::Whole => (parts.status, Cow::from(&parts.segments)),
         Answer::Part(part) => {
             headers.insert(CONTENT_RANGE, range::of_part(part, parts.length));
             headers.insert(CONTENT_LENGTH, number(part.end - part.start));
-            (StatusCode::PARTIAL_CONTENT, range::cover(&parts.segments, part)?)
+            (StatusCode::PARTIAL_CONTENT, range::cover(&parts.segments, part)?.into())
         }
         Answer::Outside(length) => {
             describe_nothing(&mut headers);
             headers.insert(CONTENT_RANGE, range::unsatisfied(*length));
             headers.insert(CONTENT_LENGTH, HeaderValue::from(0));
-            (StatusCode::RANGE_NOT_SATISFIABLE, Vec::new())
+            (StatusCode::RANGE_NOT_SATISFIABLE, Cow::default())
         }
         Answer::NotModified => {
             describe_nothing(&mut headers);
-            (StatusCode::NOT_MODIFIED, Vec::new())
+            (StatusCode::NOT_MODIFIED, Cow::default())
         }
     };
     Some(Answered { status, headers, body })
@@ -111,15 +113,16 @@ mod tests {
         }))
     }
 
-    fn ask(entry: &Arc<Entry>, method: &Method, fields: &[(HeaderName, &'static str)]) -> Option<Answered> {
+    fn ask(entry: &Arc<Entry>, method: &Method, fields: &[(HeaderName, &'static str)]) -> Option<Answered<'static>> {
         let headers = fields.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         let answer = answer(entry, method, &headers);
         let age = Duration::from_secs(7);
         let serve = Serve { entry: Arc::clone(entry), answer, age, ttl: 2, excuse: None, refresh: false };
-        answered(&serve, *method == Method::HEAD, false, &rules())
+        let Answered { status, headers, body } = answered(&serve, *method == Method::HEAD, false, &rules())?;
+        Some(Answered { status, headers, body: body.into_owned().into() })
     }
 
-    fn text(answered: &Answered) -> String {
+    fn text(answered: &Answered<'_>) -> String {
         let bytes = answered.body.iter().flat_map(|segment| {
             segment.blob.as_bytes().expect("in memory")[segment.part.start as usize..segment.part.end as usize].to_vec()
         });

@@ -87,10 +87,7 @@ impl Text {
     const MOST: usize = 192;
 
     pub(crate) fn push(&mut self, text: &str) {
-        let room = &mut self.bytes[self.len..];
-        let taken = text.len().min(room.len());
-        room[..taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.len += taken;
+        self.push_bytes(text.as_bytes());
     }
 
     pub(crate) fn push_number(&mut self, mut number: u64) {
@@ -104,7 +101,14 @@ impl Text {
             at -= 1;
         }
         digits[at] = b'0' + number as u8;
-        self.push(std::str::from_utf8(&digits[at..]).unwrap_or_default());
+        self.push_bytes(&digits[at..]);
+    }
+
+    fn push_bytes(&mut self, text: &[u8]) {
+        let room = &mut self.bytes[self.len..];
+        let taken = text.len().min(room.len());
+        room[..taken].copy_from_slice(&text[..taken]);
+        self.len += taken;
     }
 
     /// The value; an empty one if anything but visible ASCII and spaces was pushed.

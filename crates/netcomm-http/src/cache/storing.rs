@@ -1,7 +1,8 @@
 //! Which responses are stored, and what of them (RFC 9111 §3).
 
+use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue,
     PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, Method, StatusCode};
@@ -98,14 +99,11 @@ fn is_understood(status: StatusCode) -> bool {
 /// The header fields of a response as they are stored: without those of its connection, and in a shared cache without
 /// those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each answer.
 pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
-    let mut stored = with_room(headers);
+    let mut stored = own(headers, |name| !HOP_BY_HOP.contains(name));
     for member in field::members(headers, &CONNECTION) {
         if let Ok(name) = HeaderName::from_bytes(member) {
             stored.remove(name);
         }
-    }
-    for name in &HOP_BY_HOP {
-        stored.remove(name);
     }
     if rules.shared {
         for name in ResponseDirectives::of(headers, &rules.targets).private.fields() {
@@ -119,13 +117,28 @@ pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -
     stored
 }
 
-/// A copy with room for what each answer adds, so that a copy of it need not grow.
-fn with_room(headers: &HeaderMap) -> HeaderMap {
+/// A copy of some of the fields, with room for what each answer adds, so that a copy of it need not grow. All its values
+/// lie in one piece of memory of their own: as they came they are views of a receive buffer, 8 KiB and more, and each of
+/// them would keep it for as long as the response is stored. Names are copies already.
+fn own(headers: &HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     /// `Age`, `Cache-Status`, `Content-Range`.
     const ADDED: usize = 3;
+    let mut text = Vec::with_capacity(headers.values().map(HeaderValue::len).sum());
+    for value in headers.values() {
+        text.extend_from_slice(value.as_bytes());
+    }
+    let text = Bytes::from(text);
     let mut copy = HeaderMap::with_capacity(headers.keys_len() + ADDED);
+    let mut at = 0;
     for (name, value) in headers {
-        copy.append(name.clone(), value.clone());
+        let end = at + value.len();
+        if is_kept(name) {
+            let own = HeaderValue::from_maybe_shared(text.slice(at..end));
+            let mut own = own.expect("the bytes of a value make a value");
+            own.set_sensitive(value.is_sensitive());
+            copy.append(name.clone(), own);
+        }
+        at = end;
     }
     copy
 }
@@ -147,7 +160,7 @@ pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules)
             fresh.remove(name);
         }
     }
-    let mut updated = with_room(stored);
+    let mut updated = own(stored, |_| true);
     // The age belongs to the moment when the head came (RFC 9111 §4.2.3).
     updated.remove(http::header::AGE);
     crate::headers::replace(&mut updated, fresh);

@@ -203,13 +203,13 @@ impl Drop for Tee {
 }
 
 /// The body that segments make up, if it lies in memory and in one piece.
-pub(crate) fn body_in_memory(segments: &[Segment]) -> Option<Body> {
+pub(crate) fn body_in_memory(segments: &[Segment]) -> Option<Bytes> {
     match segments {
-        [] => Some(Body::empty()),
+        [] => Some(Bytes::new()),
         [only] => {
             let bytes = only.blob.as_bytes()?;
             // What lies in memory has a length that `usize` holds.
-            Some(bytes.slice(only.part.start as usize..only.part.end as usize).into())
+            Some(bytes.slice(only.part.start as usize..only.part.end as usize))
         }
         _ => None,
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use netcomm_core::{Body, Error, ErrorKind, Event, Interest, Reach, Result};
@@ -81,9 +82,11 @@ impl<'c> Call<'c> {
         let plan = self.plan(asked, &variants);
         if let Plan::Serve(serve @ Serve { refresh: false, .. }) = &plan
             && let Some(answered) = Self::answered(asked, serve, false)
-            && let Some(body) = cache::body_in_memory(&answered.body)
+            && let Some(bytes) = cache::body_in_memory(&answered.body)
         {
             let status = CacheStatus { hit: true, ..CacheStatus::default() };
+            self.took_no_exchange();
+            let body = self.stored_bytes(bytes, answered.status);
             let response = self.respond(answered.status, answered.headers, body, serve, status);
             return Looked::Answered(self.told(asked, response));
         }
@@ -200,7 +203,7 @@ impl<'c> Call<'c> {
     }
 
     /// The head of an answer from store, and the pieces of its body.
-    fn answered(asked: &Asked<'_>, serve: &Serve, confirmed: bool) -> Option<cache::Answered> {
+    fn answered<'s>(asked: &Asked<'_>, serve: &'s Serve, confirmed: bool) -> Option<cache::Answered<'s>> {
         let is_head = *asked.method == Method::HEAD;
         cache::answered(serve, is_head, confirmed, asked.cache.rules())
     }
@@ -214,7 +217,11 @@ impl<'c> Call<'c> {
         status: CacheStatus,
     ) -> Option<http::Response<Body>> {
         let answered = Self::answered(asked, serve, confirmed)?;
-        let body = cache::body_of(answered.body).await.ok()?;
+        let body = cache::body_of(answered.body.into_owned()).await.ok()?;
+        if status.hit {
+            self.took_no_exchange();
+        }
+        let body = self.stored_body(body, answered.status);
         Some(self.respond(answered.status, answered.headers, body, serve, status))
     }
 
@@ -226,10 +233,7 @@ impl<'c> Call<'c> {
         serve: &Serve,
         told: CacheStatus,
     ) -> http::Response<Body> {
-        if told.hit {
-            self.took_no_exchange();
-        }
-        let mut response = http::Response::new(self.stored_body(body, status));
+        let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         self.cache_status =
@@ -245,17 +249,22 @@ impl<'c> Call<'c> {
 
     /// A stored body, within the bounds of the call.
     fn stored_body(&mut self, body: Body, status: StatusCode) -> Body {
-        match body.as_bytes() {
-            Some(bytes) if bytes.len() as u64 <= self.max_body_bytes => {
-                let bytes = bytes.clone();
-                self.bound_whole(bytes)
-            }
-            _ => {
-                let clock = self.client.clock();
-                let now = clock.now();
-                self.bound(Source::Foreign(body, Alarm::new(Arc::clone(clock))), status, now)
-            }
+        if let Some(bytes) = body.as_bytes() {
+            return self.stored_bytes(bytes.clone(), status);
         }
+        let clock = self.client.clock();
+        let now = clock.now();
+        self.bound(Source::Foreign(body, Alarm::new(Arc::clone(clock))), status, now)
+    }
+
+    /// The same of a body that lies in memory.
+    fn stored_bytes(&mut self, bytes: Bytes, status: StatusCode) -> Body {
+        if bytes.len() as u64 <= self.max_body_bytes {
+            return self.bound_whole(bytes);
+        }
+        let clock = self.client.clock();
+        let now = clock.now();
+        self.bound(Source::Foreign(bytes.into(), Alarm::new(Arc::clone(clock))), status, now)
     }
 
     /// Nothing stored answers, and the request may not be sent on.

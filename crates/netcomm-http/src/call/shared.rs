@@ -1,5 +1,6 @@
 //! A call's part in flights: equal requests that are under way at the same time share one answer.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::{HeaderMap, Method};
@@ -57,11 +58,11 @@ impl Detached {
         let started = client.clock().now();
         let mut call = Call::new(&client, &options, address, started);
         let response = match way {
-            Way::Straight => call.attempts(&method, Fields::Dressed(fields), Body::empty()).await?,
+            Way::Straight => call.attempts(&method, Fields::Dressed(Cow::Owned(fields)), Body::empty()).await?,
             #[cfg(feature = "cache")]
             Way::Cached { cache, key, mode, forward } => {
                 let method = &method;
-                let fields = std::borrow::Cow::Owned(fields);
+                let fields = Cow::Owned(fields);
                 let asked = super::cached::Asked { cache: &cache, key, method, fields, mode, has_content: false };
                 call.forward(&asked, forward, Body::empty()).await?
             }

@@ -3,6 +3,8 @@
 mod auth;
 #[cfg(feature = "cache")]
 mod cache;
+#[cfg(feature = "cache")]
+mod cache_buffers;
 #[cfg(feature = "cache-disk")]
 mod cache_disk;
 #[cfg(feature = "cache")]

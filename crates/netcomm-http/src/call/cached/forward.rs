@@ -1,5 +1,6 @@
 //! A request that goes on towards the origin, and what becomes of its answer.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,20 +20,23 @@ impl Call<'_> {
         forward: Forward,
         body: Body,
     ) -> Result<http::Response<Body>> {
-        let mut fields = asked.fields.clone().into_owned();
+        let mut fields = Cow::Borrowed(&*asked.fields);
         // What would be too large together is asked for as a whole, so that the limit meets it as any other body.
         let most = self.max_body_bytes;
         let gap = forward.gap.as_ref().filter(|(entry, _)| entry.parts().length.is_some_and(|length| length <= most));
         let confirms = match gap {
             Some((entry, gap)) => {
-                ask_for_gap(&mut fields, entry, gap);
+                ask_for_gap(fields.to_mut(), entry, gap);
                 false
             }
             None => {
-                !forward.candidates.is_empty() && cache::validation::make_conditional(&mut fields, &forward.candidates)
+                !forward.candidates.is_empty()
+                    && cache::validation::make_conditional(fields.to_mut(), &forward.candidates)
             }
         };
-        ask_end_to_end(&mut fields, forward.end_to_end);
+        if let Some(end_to_end) = forward.end_to_end {
+            ask_end_to_end(fields.to_mut(), end_to_end);
+        }
         let sent = self.sent_now(asked);
         let spare = body.try_clone();
         let outcome = self.attempts(asked.method, Fields::Dressed(fields), body).await;
@@ -96,7 +100,7 @@ impl Call<'_> {
         body: Option<Body>,
     ) -> Result<http::Response<Body>> {
         let sent = self.sent_now(asked);
-        let fields = Fields::Dressed(asked.fields.clone().into_owned());
+        let fields = Fields::Dressed(Cow::Borrowed(&*asked.fields));
         let response = self.attempts(asked.method, fields, body.unwrap_or_default()).await?;
         self.settle(asked, forward, response, sent).await
     }
@@ -363,13 +367,12 @@ fn ask_for_gap(sent: &mut HeaderMap, entry: &Entry, gap: &Range<u64>) {
 }
 
 /// What a mode tells other caches on the way, unless the caller has told them something.
-fn ask_end_to_end(sent: &mut HeaderMap, end_to_end: Option<EndToEnd>) {
+fn ask_end_to_end(sent: &mut HeaderMap, end_to_end: EndToEnd) {
     let directive = match end_to_end {
-        None => return,
-        Some(EndToEnd::Reload) => "no-cache",
-        Some(EndToEnd::Revalidate) => "max-age=0",
+        EndToEnd::Reload => "no-cache",
+        EndToEnd::Revalidate => "max-age=0",
     };
-    if end_to_end == Some(EndToEnd::Reload) && !sent.contains_key(CACHE_CONTROL) {
+    if end_to_end == EndToEnd::Reload && !sent.contains_key(CACHE_CONTROL) {
         sent.entry(PRAGMA).or_insert(HeaderValue::from_static("no-cache"));
     }
     sent.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(directive));
