@@ -56,6 +56,8 @@ impl Detached {
         let Self { client, options, address, method, fields, way } = self;
         let started = client.clock().now();
         let mut call = Call::new(&client, &options, address, started);
+        // That of its scope runs from the start of each call that takes part.
+        call.deadline = None;
         let response = match way {
             Way::Straight => call.attempts(&method, Fields::Dressed(fields), Body::empty()).await?,
             #[cfg(feature = "cache")]
