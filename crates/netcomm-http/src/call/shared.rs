@@ -148,7 +148,10 @@ impl Call<'_> {
         };
         add(detached.method.as_str().as_bytes());
         add(self.address.uri.to_string().as_bytes());
-        for (name, value) in &detached.fields {
+        // The order of fields of different names means nothing (RFC 9110 §5.3); that of values of one name stays.
+        let mut fields: Vec<_> = detached.fields.iter().collect();
+        fields.sort_by_key(|(name, _)| name.as_str());
+        for (name, value) in fields {
             add(name.as_str().as_bytes());
             add(value.as_bytes());
         }
