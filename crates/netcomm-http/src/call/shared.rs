@@ -27,6 +27,9 @@ pub(crate) struct Facts {
     meta: Option<Arc<Meta>>,
     #[cfg(feature = "cache")]
     cache_status: Option<CacheStatus>,
+    /// Kept for as long as the flight has a place in the list, where the jar's address is a part of the key.
+    #[cfg(feature = "cookies")]
+    _jar: Option<crate::cookie::CookieJar>,
 }
 
 /// A hop that outlives the call that began it.
@@ -73,6 +76,8 @@ impl Detached {
             meta: call.meta.clone(),
             #[cfg(feature = "cache")]
             cache_status: call.cache_status,
+            #[cfg(feature = "cookies")]
+            _jar: client.session.cookies.clone(),
         };
         Ok((response, facts))
     }
@@ -139,7 +144,7 @@ impl Call<'_> {
         Ok(http::Response::from_parts(head, body))
     }
 
-    /// What makes requests equal: all that is sent, the settings under which it is, and whose cache is used.
+    /// What makes requests equal: all that is sent, the settings under which it is, and whose jar and cache are used.
     fn flight_key(&self, detached: &Detached) -> Box<[u8]> {
         let mut key = Vec::with_capacity(512);
         let mut add = |part: &[u8]| {
@@ -159,6 +164,8 @@ impl Call<'_> {
         let settings = (self.max_body_bytes, self.private_addresses, self.timeouts.with_total(None), self.limits);
         add(format!("{settings:?}").as_bytes());
         add(self.client.scope.name().map(|name| name.as_bytes()).unwrap_or_default());
+        #[cfg(feature = "cookies")]
+        add(&self.client.session.cookies.as_ref().map_or(0, crate::cookie::CookieJar::address).to_ne_bytes());
         #[cfg(feature = "cache")]
         {
             let own = self.options.cache.as_ref();
