@@ -497,8 +497,9 @@ impl ClientBuilder {
     }
 
     /// Whether equal `GET`s and `HEAD`s without content that are under way at the same time share one answer, streamed to
-    /// each: equal in URI, all header fields, limits, scope and partition. The exchange goes on as long as anybody waits
-    /// for it; whoever began it may leave. A failure is everybody's. Default `false`.
+    /// each: equal in URI, all header fields, limits, timeouts (but for `total`, which each has to itself), scope, cookie
+    /// jar and partition. The exchange goes on as long as anybody waits for it; whoever began it may leave. A failure is
+    /// everybody's. Default `false`.
     ///
     /// A reader that falls more than 1 MiB behind another one of the same answer fails with
     /// [`ErrorKind::Incomplete`], and can go on by [`resume`](RequestBuilder::resume). With a cache, what is shared is

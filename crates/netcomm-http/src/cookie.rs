@@ -208,6 +208,11 @@ impl CookieJar {
         serde_json::to_string(&Saved { cookies }).expect("text, numbers and lists can be written as JSON")
     }
 
+    /// Tells jars apart for as long as both are there; clones are the same jar.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // No step under the lock leaves the map half changed.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

@@ -28,6 +28,9 @@ pub(crate) struct Facts {
     meta: Option<Arc<Meta>>,
     #[cfg(feature = "cache")]
     cache_status: Option<CacheStatus>,
+    /// Kept for as long as the flight has a place in the list, where the jar's address is a part of the key.
+    #[cfg(feature = "cookies")]
+    _jar: Option<crate::cookie::CookieJar>,
 }
 
 /// A hop that outlives the call that began it.
@@ -57,6 +60,8 @@ impl Detached {
         let Self { client, options, address, method, fields, way } = self;
         let started = client.clock().now();
         let mut call = Call::new(&client, &options, address, started);
+        // That of its scope runs from the start of each call that takes part.
+        call.deadline = None;
         let response = match way {
             Way::Straight => call.attempts(&method, Fields::Dressed(Cow::Owned(fields)), Body::empty()).await?,
             #[cfg(feature = "cache")]
@@ -72,6 +77,8 @@ impl Detached {
             meta: call.meta.clone(),
             #[cfg(feature = "cache")]
             cache_status: call.cache_status,
+            #[cfg(feature = "cookies")]
+            _jar: client.session.cookies.clone(),
         };
         Ok((response, facts))
     }
@@ -138,7 +145,7 @@ impl Call<'_> {
         Ok(http::Response::from_parts(head, body))
     }
 
-    /// What makes requests equal: all that is sent, the settings under which it is, and whose cache is used.
+    /// What makes requests equal: all that is sent, the settings under which it is, and whose jar and cache are used.
     fn flight_key(&self, detached: &Detached) -> Box<[u8]> {
         let mut key = Vec::with_capacity(512);
         let mut add = |part: &[u8]| {
@@ -147,7 +154,10 @@ impl Call<'_> {
         };
         add(detached.method.as_str().as_bytes());
         add(self.address.uri.to_string().as_bytes());
-        for (name, value) in &detached.fields {
+        // The order of fields of different names means nothing (RFC 9110 §5.3); that of values of one name stays.
+        let mut fields: Vec<_> = detached.fields.iter().collect();
+        fields.sort_by_key(|(name, _)| name.as_str());
+        for (name, value) in fields {
             add(name.as_str().as_bytes());
             add(value.as_bytes());
         }
@@ -155,6 +165,8 @@ impl Call<'_> {
         let settings = (self.max_body_bytes, self.private_addresses, self.timeouts.with_total(None), self.limits);
         add(format!("{settings:?}").as_bytes());
         add(self.client.scope.name().map(|name| name.as_bytes()).unwrap_or_default());
+        #[cfg(feature = "cookies")]
+        add(&self.client.session.cookies.as_ref().map_or(0, crate::cookie::CookieJar::address).to_ne_bytes());
         #[cfg(feature = "cache")]
         {
             let own = self.options.cache.as_ref();

@@ -22,6 +22,7 @@ mod pool;
 mod redirects;
 mod resumes;
 mod scopes;
+mod shared;
 mod stage;
 mod taps;
 mod timeouts;
