@@ -87,6 +87,9 @@ pub(crate) struct Proxy {
     /// [default: CDN-Cache-Control with --to and --shared, else none]
     #[arg(long = "target", value_name = "FIELD", requires = "cache")]
     pub(crate) targets: Vec<String>,
+    /// Sends equal GETs and HEADs that are under way at the same time once; all get that answer, Set-Cookie included
+    #[arg(long)]
+    pub(crate) deduplicate: bool,
     /// Tells the origin who asks, in a Forwarded field (RFC 7239)
     #[arg(long)]
     pub(crate) forwarded: bool,

@@ -46,6 +46,9 @@ pub(super) async fn build(args: &Proxy, name: &str) -> Result<(Client, Option<Ke
         .exact_paths(true)
         .decode(false)
         .redirects(Redirects::Manual)
+        .deduplicate(args.deduplicate)
+        // Who falls too far behind the others of a shared answer goes on alone, if the answer can be had in parts.
+        .resume(u32::from(args.deduplicate))
         .pool(pool)
         .http2(client::http2(&args.way));
     if let Some(path) = &args.way.unix_socket {

@@ -5,6 +5,7 @@ mod bad_requests;
 mod ends;
 mod keeping;
 mod passing;
+mod sharing;
 mod streaming;
 mod talking;
 
