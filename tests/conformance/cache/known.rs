@@ -27,6 +27,12 @@ pub(crate) static KNOWN: &[Known] = &[
     Known { id: "age-parse-dup-0-twoline", profiles: BOTH, reason: AGE },
     Known { id: "age-parse-dup-old", profiles: BOTH, reason: AGE },
     Known {
+        id: "304-etag-update-response-ETag",
+        profiles: BOTH,
+        reason: "RFC 9111 §4.3.4: a 304 with a strong entity tag that nothing stored has updates nothing, so the \
+                 request is sent once more",
+    },
+    Known {
         id: "conditional-lm-fresh-no-lm",
         profiles: BOTH,
         reason: "RFC 9111 §4.3.2: without Last-Modified the Date counts, and that is later than If-Modified-Since",
