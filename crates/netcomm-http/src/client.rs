@@ -74,6 +74,9 @@ pub(crate) enum Wire {
 #[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) headers: HeaderMap,
+    /// Whether these have nothing to say to a cache, so that this need not be found out with each call.
+    #[cfg(feature = "cache")]
+    pub(crate) is_plain: bool,
     pub(crate) keyring: Keyring,
     /// Whose stored responses it sees.
     #[cfg(feature = "cache")]
@@ -160,6 +163,8 @@ impl Client {
     pub fn scoped(&self, scope: Scope) -> Self {
         let headers = headers::harmless(&self.session.headers);
         let session = Session {
+            #[cfg(feature = "cache")]
+            is_plain: crate::cache::is_plain(&headers),
             headers,
             keyring: Keyring::default(),
             #[cfg(feature = "cache")]
@@ -198,6 +203,10 @@ impl Client {
         let mut session = Session::clone(&self.session);
         headers::replace(&mut session.headers, new);
         headers::mark(&mut session.headers, &self.inner.secret_headers);
+        #[cfg(feature = "cache")]
+        {
+            session.is_plain = crate::cache::is_plain(&session.headers);
+        }
         Self { session: Arc::new(session), ..self.clone() }
     }
 
@@ -589,6 +598,8 @@ impl ClientBuilder {
         Ok(Client {
             scope: self.policy.scope.clone(),
             session: Arc::new(Session {
+                #[cfg(feature = "cache")]
+                is_plain: crate::cache::is_plain(&headers),
                 headers,
                 keyring: self.keyring,
                 #[cfg(feature = "cache")]

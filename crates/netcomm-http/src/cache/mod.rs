@@ -62,7 +62,8 @@ pub(crate) use groups::invalidated_by as invalidated_groups;
 pub(crate) use handle::Moment;
 pub(crate) use invalidation::invalidated;
 pub(crate) use plan::{
-    EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, is_only_for_the_store, passed_by, plan, rescue,
+    EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, is_only_for_the_store, is_plain, passed_by, plan,
+    rescue,
 };
 pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
 pub(crate) use tee::{Stored, body_in_memory, body_of, chained, keep};

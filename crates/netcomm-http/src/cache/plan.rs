@@ -28,6 +28,8 @@ mod tests;
 pub(crate) struct Question<'a> {
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
+    /// Whether these have nothing to say to a cache; see [`is_plain`].
+    pub(crate) is_plain: bool,
     pub(crate) mode: CacheMode,
     /// How old an answer may be, in place of what its head says.
     pub(crate) ttl: Option<Duration>,
@@ -128,7 +130,7 @@ pub(crate) enum Answer {
 }
 
 /// Whether a request has nothing to say to a cache: then nothing need be looked up.
-fn is_plain(headers: &HeaderMap) -> bool {
+pub(crate) fn is_plain(headers: &HeaderMap) -> bool {
     static TELLING: [HeaderName; 9] = [
         CACHE_CONTROL,
         PRAGMA,
@@ -200,7 +202,7 @@ fn decided(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> P
     if *method != Method::GET && *method != Method::HEAD {
         return Plan::Forward(Forward::plain(Forwarded::Method, mode != CacheMode::NoStore));
     }
-    let is_plain = is_plain(headers);
+    let is_plain = question.is_plain;
     let asked = if is_plain { RequestDirectives::default() } else { RequestDirectives::of(headers) };
     if mode == CacheMode::NoStore || asked.no_store {
         let end_to_end = (mode == CacheMode::NoStore).then_some(EndToEnd::Reload);

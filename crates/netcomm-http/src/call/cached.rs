@@ -33,6 +33,8 @@ pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
     /// The fields as they would be sent without the cache.
     pub(super) fields: Cow<'a, HeaderMap>,
+    /// Whether these have nothing to say to a cache.
+    pub(super) is_plain: bool,
     pub(super) mode: CacheMode,
     /// Whether the request has content: what it means depends on that (RFC 9110 §9.3.1).
     pub(super) has_content: bool,
@@ -66,13 +68,17 @@ impl<'c> Call<'c> {
     where
         'c: 'a,
     {
-        let fields = match self.plain_dress(method, headers, authorization) {
-            Some(fields) => Cow::Borrowed(fields),
-            None => Cow::Owned(self.dress(method, headers, authorization, body.is_empty())),
+        let (fields, is_plain) = match self.plain_dress(method, headers, authorization) {
+            Some(fields) => (Cow::Borrowed(fields), self.client.session.is_plain),
+            None => {
+                let fields = self.dress(method, headers, authorization, body.is_empty());
+                let is_plain = cache::is_plain(&fields);
+                (Cow::Owned(fields), is_plain)
+            }
         };
         let key = Key::new(&self.partition(), &self.address.uri);
         let mode = self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default();
-        Asked { cache, key, method, fields, mode, has_content: !body.is_empty() }
+        Asked { cache, key, method, fields, is_plain, mode, has_content: !body.is_empty() }
     }
 
     /// Answers from memory, if that needs nothing else. A hit must cost next to nothing.
@@ -168,9 +174,10 @@ impl<'c> Call<'c> {
         Question {
             method: asked.method,
             headers: &asked.fields,
+            is_plain: asked.is_plain,
             mode: asked.mode,
             ttl: own.and_then(|own| own.ttl),
-            identity: asked.cache.identity(asked.fields.get(AUTHORIZATION)),
+            identity: if asked.is_plain { None } else { asked.cache.identity(asked.fields.get(AUTHORIZATION)) },
             refreshes: own.is_some_and(|own| own.refreshes),
             offline: self.client.inner.env.connectivity().current().reach == Reach::Offline,
             now: self.client.clock().wall(),

@@ -68,7 +68,9 @@ impl Detached {
             Way::Cached { cache, key, mode, forward } => {
                 let method = &method;
                 let fields = Cow::Owned(fields);
-                let asked = super::cached::Asked { cache: &cache, key, method, fields, mode, has_content: false };
+                let is_plain = crate::cache::is_plain(&fields);
+                let asked =
+                    super::cached::Asked { cache: &cache, key, method, fields, is_plain, mode, has_content: false };
                 call.forward(&asked, forward, Body::empty()).await?
             }
         };

@@ -88,6 +88,7 @@ fn asked(case: &Case<'_>, variants: &[Arc<Entry>], shared: bool) -> String {
     let question = Question {
         method: &Method::GET,
         headers: &headers,
+        is_plain: is_plain(&headers),
         mode: case.mode,
         ttl: case.ttl.map(Duration::from_secs),
         identity: None,
@@ -212,6 +213,7 @@ fn other_methods_go_on() {
         let question = Question {
             method: &method,
             headers: &headers,
+            is_plain: is_plain(&headers),
             mode: CacheMode::ForceCache,
             ttl: None,
             identity: None,
@@ -246,6 +248,7 @@ fn what_stands_in_for_an_origin_that_fails() {
         let question = Question {
             method: &Method::GET,
             headers: &headers,
+            is_plain: is_plain(&headers),
             mode: CacheMode::Default,
             ttl: None,
             identity: None,
