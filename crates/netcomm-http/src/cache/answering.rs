@@ -77,16 +77,6 @@ mod tests {
     use crate::cache::entry::{Entry, EntryParts, Selecting};
     use crate::cache::plan::answer;
 
-    fn rules() -> Rules {
-        Rules {
-            shared: false,
-            targets: Vec::new(),
-            heuristic_fraction: 0.1,
-            heuristic_most: Duration::MAX,
-            unreachable: Duration::MAX,
-        }
-    }
-
     fn at(seconds: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + seconds)
     }
@@ -118,7 +108,7 @@ mod tests {
         let answer = answer(entry, method, &headers);
         let age = Duration::from_secs(7);
         let serve = Serve { entry: Arc::clone(entry), answer, age, ttl: 2, excuse: None, refresh: false };
-        let Answered { status, headers, body } = answered(&serve, *method == Method::HEAD, false, &rules())?;
+        let Answered { status, headers, body } = answered(&serve, *method == Method::HEAD, false, &Rules::default())?;
         Some(Answered { status, headers, body: body.into_owned().into() })
     }
 

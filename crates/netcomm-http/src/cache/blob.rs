@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use netcomm_core::{Body, Result};
+use netcomm_core::{Body, Error, ErrorKind, Result};
 
 /// A run of stored bytes that never changes: shared memory, or something a store reads. Cheap to clone.
 #[derive(Clone)]
@@ -89,25 +89,29 @@ impl Blob {
         }
     }
 
+    /// A part of it, if it is in memory and has that part.
+    pub(crate) fn slice(&self, range: &Range<u64>) -> Option<Bytes> {
+        let bytes = self.as_bytes()?;
+        let (start, end) = (usize::try_from(range.start).ok()?, usize::try_from(range.end).ok()?);
+        (start <= end && end <= bytes.len()).then(|| bytes.slice(start..end))
+    }
+
     /// Opens a part of it.
     ///
     /// # Errors
     ///
-    /// What the store fails with; a blob in memory does not fail.
-    ///
-    /// # Panics
-    ///
-    /// If the range reaches beyond the end of a blob in memory.
+    /// What the store fails with; of a blob in memory [`ErrorKind::Io`] for a part that it does not have.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn open(&self, range: Range<u64>) -> Result<Body> {
         match &self.kind {
-            Kind::Memory(bytes) => {
-                // What lies in memory has a length that `usize` holds.
-                Ok(bytes.slice(range.start as usize..range.end as usize).into())
-            }
+            Kind::Memory(bytes) => match self.slice(&range) {
+                Some(part) => Ok(part.into()),
+                None => Err(Error::new(ErrorKind::Io, "read stored body")
+                    .with_detail(format!("bytes {range:?} of {}", bytes.len()))),
+            },
             Kind::Stored(blob) => Arc::clone(blob).open(range).await,
         }
     }
@@ -117,5 +121,20 @@ impl fmt::Debug for Blob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.id().is_some() { "stored" } else { "memory" };
         f.debug_struct("Blob").field("kind", &kind).field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_is_not_there_is_an_error() {
+        let blob = Blob::memory(Bytes::from_static(b"abc"));
+        assert_eq!(blob.open(1..3).await.expect("a part").collect(9).await.expect("bytes"), "bc");
+        #[expect(clippy::reversed_empty_ranges, reason = "what a store may hand in")]
+        for range in [1..4, 4..4, 2..1, 0..u64::MAX] {
+            assert_eq!(blob.open(range.clone()).await.expect_err("no such part").kind(), ErrorKind::Io, "{range:?}");
+        }
     }
 }

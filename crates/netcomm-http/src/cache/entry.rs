@@ -73,13 +73,13 @@ impl Segment {
     /// How many bytes it holds.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.part.end - self.part.start
+        self.part.end.saturating_sub(self.part.start)
     }
 
     /// The bytes of the whole body that it holds.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
-        self.start..self.start + self.bytes()
+        self.start..self.start.saturating_add(self.bytes())
     }
 }
 

@@ -24,6 +24,15 @@ pub(crate) struct Rules {
     pub(crate) unreachable: Duration,
 }
 
+/// A private cache. It guesses a tenth of the time since the last modification, a day at most, and uses what is stale for
+/// seven days while the origin cannot be reached.
+impl Default for Rules {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self { shared: false, targets: Vec::new(), heuristic_fraction: 0.1, heuristic_most: DAY, unreachable: 7 * DAY }
+    }
+}
+
 /// What the rules make of a stored head; worked out once for each entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
@@ -111,13 +120,7 @@ mod tests {
     use crate::cache::entry::Selecting;
 
     fn rules(shared: bool) -> Rules {
-        Rules {
-            shared,
-            targets: Vec::new(),
-            heuristic_fraction: 0.1,
-            heuristic_most: Duration::from_secs(86_400),
-            unreachable: Duration::MAX,
-        }
+        Rules { shared, ..Rules::default() }
     }
 
     fn at(seconds: u64) -> SystemTime {

@@ -290,17 +290,7 @@ pub struct CacheBuilder {
 
 impl CacheBuilder {
     fn new() -> Self {
-        Self {
-            store: None,
-            rules: Rules {
-                shared: false,
-                targets: Vec::new(),
-                heuristic_fraction: 0.1,
-                heuristic_most: Duration::from_secs(24 * 60 * 60),
-                unreachable: Duration::from_secs(7 * 24 * 60 * 60),
-            },
-            name: "netcomm".into(),
-        }
+        Self { store: None, rules: Rules::default(), name: "netcomm".into() }
     }
 
     /// Keeps responses in memory, at most that many bytes. Default: 64 MiB.

@@ -177,18 +177,10 @@ pub(crate) fn names_itself(headers: &HeaderMap, uri: &http::Uri) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn rules(shared: bool) -> Rules {
-        Rules {
-            shared,
-            targets: Vec::new(),
-            heuristic_fraction: 0.1,
-            heuristic_most: Duration::from_secs(86_400),
-            unreachable: Duration::MAX,
-        }
+        Rules { shared, ..Rules::default() }
     }
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {

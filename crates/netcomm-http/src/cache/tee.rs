@@ -206,11 +206,7 @@ impl Drop for Tee {
 pub(crate) fn body_in_memory(segments: &[Segment]) -> Option<Bytes> {
     match segments {
         [] => Some(Bytes::new()),
-        [only] => {
-            let bytes = only.blob.as_bytes()?;
-            // What lies in memory has a length that `usize` holds.
-            Some(bytes.slice(only.part.start as usize..only.part.end as usize))
-        }
+        [only] => only.blob.slice(&only.part),
         _ => None,
     }
 }

@@ -8,13 +8,7 @@ use crate::cache::blob::Blob;
 use crate::cache::entry::{EntryParts, Segment, Selecting};
 
 fn rules(shared: bool) -> Rules {
-    Rules {
-        shared,
-        targets: Vec::new(),
-        heuristic_fraction: 0.1,
-        heuristic_most: Duration::MAX,
-        unreachable: Duration::from_secs(1000),
-    }
+    Rules { shared, unreachable: Duration::from_secs(1000), ..Rules::default() }
 }
 
 fn at(seconds: u64) -> SystemTime {
