@@ -5,7 +5,6 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use netcomm_http::ErrorKind;
 use netcomm_http::cache::{Disk, Store};
@@ -477,52 +476,4 @@ fn a_large_body_takes_little_memory() {
     let grew = text.lines().find_map(|line| line.strip_prefix("grew ")).and_then(|kib| kib.parse::<u64>().ok());
     println!("256 MiB through the store: {grew:?} KiB");
     assert!(grew.expect("told") < 16 * 1024, "{text}");
-}
-
-/// Prints what a hit costs.
-#[tokio::test]
-#[ignore = "a measurement; run it alone and with --release"]
-async fn cost_of_a_hit() {
-    const ROUNDS: u32 = 5000;
-    let (dir, store) = fresh(1 << 30);
-    for size in [0, 1000, 10_000, 16_000, 20_000, 64 * 1024, 256 * 1024, 1024 * 1024] {
-        let started = Instant::now();
-        let bytes = noise(size, 1);
-        for number in 0..200 {
-            let body = write(&store, Some(size as u64), [bytes.clone()]).await.expect("room");
-            put(&store, &key(&format!("{size}/{number}")), vec![entry(number, &[], Some(body))]).await;
-        }
-        let stored = started.elapsed() / 200;
-        let one = key(&format!("{size}/7"));
-        let started = Instant::now();
-        for _ in 0..ROUNDS {
-            let found = store.load(&one).await;
-            if let Some(segment) = found[0].parts().segments.first() {
-                let mut body = segment.blob.open(segment.part.clone()).await.expect("opens");
-                while let Some(chunk) = body.chunk().await.expect("reads") {
-                    std::hint::black_box(chunk);
-                }
-            }
-        }
-        println!("{size}: a hit {:?}, stored in {stored:?}", started.elapsed() / ROUNDS);
-    }
-    let store = Disk::builder(dir.path().join("second"), 1 << 30).max_head_bytes(0).open();
-    for number in 0..2000 {
-        put(&store, &key(&format!("{number}")), vec![entry(number, &[], None)]).await;
-    }
-    let started = Instant::now();
-    for number in 0..2000 {
-        assert!(!store.load(&key(&format!("{number}"))).await.is_empty());
-    }
-    println!("a head that is not in memory: {:?}", started.elapsed() / 2000);
-    let started = Instant::now();
-    for number in 0..2000 {
-        assert!(store.load(&key(&format!("x{number}"))).await.is_empty());
-    }
-    println!("a key that is not there: {:?}", started.elapsed() / 2000);
-    let started = Instant::now();
-    for number in 0..50 {
-        put(&store, &key(&format!("{number}")), Vec::new()).await;
-    }
-    println!("an invalidation, on disk: {:?}", started.elapsed() / 50);
 }
