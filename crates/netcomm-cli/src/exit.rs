@@ -36,6 +36,7 @@ const KINDS: &[(ErrorKind, u8, &str)] = &[
     (ErrorKind::Io, 18, "io"),
     (ErrorKind::User, 19, "user"),
     (ErrorKind::Offline, 20, "offline"),
+    (ErrorKind::Unavailable, 21, "unavailable"),
     (ErrorKind::Status, 22, "status"),
 ];
 

@@ -6,9 +6,10 @@ use crate::clock::Clock;
 use crate::connectivity::{AlwaysOnline, Connectivity};
 use crate::dial::{AnyDial, Dial};
 use crate::policy::Policy;
+use crate::random::Random;
 use crate::tap::Tap;
 
-/// The dialer, the clock, the access policy, the view of the network and the tap: what all components of an application
+/// The dialer, the clock, the access policy, the view of the network, the tap and the source of chance: what all components of an application
 /// share. An immutable value, cheap to clone, handed to each component first.
 ///
 /// `netcomm_dial::env()` makes one with the system's means; tests make one of a scripted dialer and a clock that stands
@@ -25,6 +26,7 @@ struct Inner {
     policy: Policy,
     connectivity: Arc<dyn Connectivity>,
     tap: Tap,
+    random: Random,
 }
 
 impl Env {
@@ -38,6 +40,7 @@ impl Env {
                 policy: Policy::default(),
                 connectivity: Arc::new(AlwaysOnline),
                 tap: Tap::off(),
+                random: Random::new(),
             }),
         }
     }
@@ -72,6 +75,12 @@ impl Env {
         self.with(|inner| inner.tap = tap)
     }
 
+    /// The same with another source of chance.
+    #[must_use]
+    pub fn with_random(&self, random: Random) -> Self {
+        self.with(|inner| inner.random = random)
+    }
+
     /// The dialer.
     #[must_use]
     pub fn dialer(&self) -> &AnyDial {
@@ -100,6 +109,12 @@ impl Env {
     #[must_use]
     pub fn tap(&self) -> &Tap {
         &self.inner.tap
+    }
+
+    /// The source of chance.
+    #[must_use]
+    pub fn random(&self) -> &Random {
+        &self.inner.random
     }
 
     fn with(&self, change: impl FnOnce(&mut Inner)) -> Self {

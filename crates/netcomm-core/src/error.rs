@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -50,8 +51,10 @@ pub enum ErrorKind {
     Status,
     /// Credentials could not be had.
     Auth,
-    /// A local limit on work in progress was reached (pool, budget of a scope).
+    /// A local limit on work in progress was reached (pool, rate, concurrency, budget of a scope).
     Busy,
+    /// The peer is not asked for now, since it failed too often (circuit breaker). Nothing was sent.
+    Unavailable,
     /// The operation was called off: the handle was revoked or its owner is gone.
     Canceled,
     /// What was asked for is not built in, or not possible here.
@@ -84,6 +87,7 @@ impl ErrorKind {
             Self::Status => "unsuccessful status",
             Self::Auth => "no credentials",
             Self::Busy => "busy",
+            Self::Unavailable => "peer not asked for now",
             Self::Canceled => "canceled",
             Self::Unsupported => "not supported",
             Self::Io => "local i/o failed",
@@ -134,6 +138,85 @@ impl Phase {
     }
 }
 
+/// The stage of a call that stopped it: those that decide stand before the attempt on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stage {
+    /// The access policy or the scope of the handle.
+    Policy,
+    /// The credentials for the origin could not be had.
+    Credentials,
+    /// The cache: the call might use nothing but what is stored.
+    Cache,
+    /// The gate that looks whether there is a network.
+    Offline,
+    /// The circuit breaker of the origin.
+    Breaker,
+    /// A limit on rate or concurrency.
+    Limit,
+    /// An attempt: making a connection, sending, waiting for the head of the response.
+    Attempt,
+    /// A redirect that could not be followed.
+    Redirect,
+}
+
+impl Stage {
+    /// The stage in one lower-case word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Credentials => "credentials",
+            Self::Cache => "cache",
+            Self::Offline => "offline",
+            Self::Breaker => "breaker",
+            Self::Limit => "limit",
+            Self::Attempt => "attempt",
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
+/// Why a call that failed was not tried once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GaveUp {
+    /// It would be the same again.
+    Final,
+    /// The peer may have acted on the request, and to send it twice is not known to be safe: the method is not
+    /// idempotent and the request has no idempotency key.
+    Unsafe,
+    /// The body was a stream that can be sent only once.
+    BodySpent,
+    /// As many attempts were made as may be.
+    Attempts,
+    /// The time for attempts was over, or would have been before the next one.
+    Elapsed,
+    /// The call's own deadline would have passed before the next attempt.
+    Deadline,
+    /// The budget for repetitions was used up.
+    Budget,
+    /// The peer wants to be left alone for longer than the call may wait.
+    RetryAfter,
+}
+
+impl GaveUp {
+    /// The reason in a few lower-case words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Final => "it would be the same again",
+            Self::Unsafe => "not safe to send twice",
+            Self::BodySpent => "the body can be sent only once",
+            Self::Attempts => "all attempts made",
+            Self::Elapsed => "the time for attempts is over",
+            Self::Deadline => "the deadline is too near",
+            Self::Budget => "the retry budget is used up",
+            Self::RetryAfter => "the peer asks for a longer wait than allowed",
+        }
+    }
+}
+
 /// The error of every netcomm crate: a kind, where it happened, and what lies beneath.
 ///
 /// `Display` is one lower-case line without the source's text (walk [`source`](StdError::source) for that). URLs are
@@ -153,7 +236,18 @@ struct Inner {
     status: Option<StatusCode>,
     phase: Option<Phase>,
     unsent: bool,
+    trail: Trail,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// What came before the end of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Trail {
+    stage: Option<Stage>,
+    attempts: u32,
+    elapsed: Option<Duration>,
+    gave_up: Option<GaveUp>,
+    retry_at: Option<Instant>,
 }
 
 impl Error {
@@ -169,6 +263,7 @@ impl Error {
                 status: None,
                 phase: None,
                 unsent: false,
+                trail: Trail::default(),
                 source: None,
             }),
         }
@@ -225,6 +320,35 @@ impl Error {
         self
     }
 
+    /// Adds the stage that stopped the call. The first stage given stays: it is the one nearest to the failure.
+    #[must_use]
+    pub fn with_stage(mut self, stage: Stage) -> Self {
+        self.inner.trail.stage.get_or_insert(stage);
+        self
+    }
+
+    /// Adds how many attempts were made and how long it all took.
+    #[must_use]
+    pub fn with_attempts(mut self, attempts: u32, elapsed: Duration) -> Self {
+        self.inner.trail.attempts = attempts;
+        self.inner.trail.elapsed = Some(elapsed);
+        self
+    }
+
+    /// Adds why no further attempt was made.
+    #[must_use]
+    pub fn with_gave_up(mut self, why: GaveUp) -> Self {
+        self.inner.trail.gave_up = Some(why);
+        self
+    }
+
+    /// Adds when it makes sense to come back.
+    #[must_use]
+    pub fn with_retry_at(mut self, at: Instant) -> Self {
+        self.inner.trail.retry_at = Some(at);
+        self
+    }
+
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -261,6 +385,37 @@ impl Error {
         self.inner.phase
     }
 
+    /// Which stage of a call stopped it, where that is known.
+    #[must_use]
+    pub fn stage(&self) -> Option<Stage> {
+        self.inner.trail.stage
+    }
+
+    /// How many attempts were made on the wire before this was told; 0 where none was, or where it is not counted.
+    #[must_use]
+    pub fn attempts(&self) -> u32 {
+        self.inner.trail.attempts
+    }
+
+    /// From the start of the call to its failure, where that is known.
+    #[must_use]
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.inner.trail.elapsed
+    }
+
+    /// Why no further attempt was made, where retries were on.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<GaveUp> {
+        self.inner.trail.gave_up
+    }
+
+    /// When it makes sense to come back, by the clock of the environment: what the peer has said, when the breaker lets
+    /// a trial through, or when a limit has room. `None` where nobody knows.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.inner.trail.retry_at
+    }
+
     /// Whether the peer surely has not processed the request.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
@@ -274,6 +429,7 @@ impl Error {
                     | ErrorKind::Connect
                     | ErrorKind::Proxy
                     | ErrorKind::Tls
+                    | ErrorKind::Unavailable
             )
             || matches!(
                 self.inner.phase,
@@ -334,7 +490,8 @@ impl Error {
             | ErrorKind::Timeout
             | ErrorKind::Closed
             | ErrorKind::Incomplete
-            | ErrorKind::Busy => true,
+            | ErrorKind::Busy
+            | ErrorKind::Unavailable => true,
             ErrorKind::Status => self
                 .inner
                 .status
@@ -357,7 +514,16 @@ impl fmt::Display for Error {
         if let Some(url) = &inner.url {
             write!(f, " ({url})")?;
         }
-        Ok(())
+        if inner.trail.attempts > 1 {
+            write!(f, " after {} attempts", inner.trail.attempts)?;
+            if let Some(elapsed) = inner.trail.elapsed {
+                write!(f, " in {elapsed:.1?}")?;
+            }
+        }
+        match inner.trail.gave_up {
+            None | Some(GaveUp::Final) => Ok(()),
+            Some(why) => write!(f, "; {}", why.as_str()),
+        }
     }
 }
 
@@ -380,6 +546,9 @@ impl fmt::Debug for Error {
         }
         if inner.unsent {
             out.field("unsent", &true);
+        }
+        if inner.trail != Trail::default() {
+            out.field("trail", &inner.trail);
         }
         if let Some(source) = &inner.source {
             out.field("source", source);
@@ -407,6 +576,24 @@ mod tests {
         assert_eq!(error.to_string(), "send: timed out: no response head within 30s [wait] (https://example.com/a/b)");
         assert!(!format!("{error:?}").contains("hunter2"));
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("inner text"));
+    }
+
+    #[test]
+    fn what_came_before_is_told() {
+        let start = Instant::now();
+        let error = Error::new(ErrorKind::Closed, "exchange")
+            .with_stage(Stage::Attempt)
+            .with_stage(Stage::Policy)
+            .with_attempts(3, Duration::from_millis(2140))
+            .with_gave_up(GaveUp::Budget)
+            .with_retry_at(start)
+            .with_url("http://a/");
+        let text = "exchange: connection closed (http://a/) after 3 attempts in 2.1s; the retry budget is used up";
+        assert_eq!(error.to_string(), text);
+        assert_eq!((error.stage(), error.attempts()), (Some(Stage::Attempt), 3), "the first stage stays");
+        assert_eq!((error.gave_up(), error.retry_at()), (Some(GaveUp::Budget), Some(start)));
+        let single = Error::new(ErrorKind::Closed, "x").with_attempts(1, Duration::ZERO).with_gave_up(GaveUp::Final);
+        assert_eq!(single.to_string(), "x: connection closed");
     }
 
     #[test]
