@@ -262,7 +262,7 @@ mod tests {
     fn a_purse_gives_what_was_paid_in_and_never_more_than_it_holds() {
         let start = Instant::now();
         let mut purse = Budget { reserve: 2, percent: 50, per_second: 0 }.purse(start);
-        let mut take = |purse: &mut Purse| purse.withdraw(start);
+        let take = |purse: &mut Purse| purse.withdraw(start);
         assert!(take(&mut purse) && take(&mut purse) && !take(&mut purse), "a full purse holds two");
         assert_eq!(purse.next_at(start), None, "time brings nothing");
         purse.deposit();
