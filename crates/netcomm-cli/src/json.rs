@@ -23,7 +23,7 @@ pub(crate) fn head(response: &Response) -> Map<String, Value> {
         "version": format!("{:?}", response.version()),
         "headers": headers,
         "redirects": redirects,
-        "attempts": response.attempts(),
+        "attempts": response.attempts().len(),
         "reused": response.timing().reused,
         "peer": response.peer().map(|peer| peer.to_string()),
         "tls": response.tls().map(tls),

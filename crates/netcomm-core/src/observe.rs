@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::{Method, StatusCode};
 
 use crate::dial::Steps;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, GaveUp, Stage};
 
 /// Which observations somebody wants: a set.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -184,6 +184,46 @@ pub enum Event {
         stored: bool,
         /// More, in a word: why a stale response was used, or why the answer was not stored.
         detail: Option<&'static str>,
+    },
+    /// A call that failed is tried again ([`Interest::DECISION`]).
+    Retrying {
+        /// How many tries there were.
+        tries: u32,
+        /// How long it waits before the next one.
+        wait: Duration,
+    },
+    /// A call that failed is not tried again ([`Interest::DECISION`]).
+    GaveUp {
+        /// Why.
+        why: GaveUp,
+    },
+    /// A call that is slow is sent a second time ([`Interest::DECISION`]).
+    Hedged {
+        /// How long it had waited.
+        after: Duration,
+    },
+    /// A call had to wait before it was sent, or was not sent since it could not wait ([`Interest::DECISION`]).
+    Held {
+        /// For the network, or for a limit.
+        stage: Stage,
+        /// How long it waited.
+        took: Duration,
+        /// Whether it went on then.
+        passed: bool,
+    },
+    /// An origin is not asked for a while, or is asked again ([`Interest::DECISION`]).
+    BreakerTurned {
+        /// `scheme://host:port`.
+        origin: String,
+        /// Until when it is not asked; `None` if it is asked again.
+        until: Option<Instant>,
+    },
+    /// An origin has asked to be left alone for a while ([`Interest::DECISION`]).
+    Deferred {
+        /// `scheme://host:port`.
+        origin: String,
+        /// For how long.
+        wait: Duration,
     },
     /// A token was fetched anew for all callers ([`Interest::DECISION`]).
     TokenRefreshed {

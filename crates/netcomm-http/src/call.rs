@@ -1,16 +1,20 @@
 //! One call from top to bottom, in the order in which it happens. Decides nothing itself: each decision has a room.
 //!
-//! call interceptors → for each hop: scope and policy → cookies and credentials → for each attempt: attempt
-//! interceptors → pool → connection; then bounds, resumption and decoding. ARCHITECTURE.md gives the reason of each
+//! call interceptors → for each hop: scope and policy → cookies and credentials → cache → deduplication → network → for each
+//! try: breaker → limits → attempt interceptors → pool → connection; then bounds, resumption and decoding. ARCHITECTURE.md gives the reason of each
 //! neighbour.
 
 mod attempt;
 #[cfg(feature = "cache")]
 mod cached;
+mod guarded;
+mod hedged;
 mod report;
 mod shared;
+mod tries;
 
 pub(crate) use shared::Shared;
+pub(crate) use tries::IDEMPOTENCY_KEY;
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
@@ -23,7 +27,7 @@ use std::time::Instant;
 use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use netcomm_core::{
-    Body, CallId, Error, ErrorKind, Event, Interest, Limits, Phase, PrivateAddresses, Result, Timeouts,
+    Body, CallId, Error, ErrorKind, Event, GaveUp, Interest, Limits, Phase, PrivateAddresses, Result, Stage, Timeouts,
 };
 
 use self::report::{End, Unfinished};
@@ -37,6 +41,7 @@ use crate::redirect::{self, Follow};
 use crate::request::{Continued, Options, Request};
 use crate::response::{Facts, Response};
 use crate::timing::{ReceiveTime, Timing};
+use crate::trail::{Reason, Trail};
 use crate::{decode, headers, resume};
 
 /// Numbers the calls of the process, so that observations of several clients can be told apart.
@@ -81,6 +86,8 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
         }
         Err(error) => {
             unfinished.end(error.kind());
+            let error =
+                error.with_attempts(call.timing.attempt, client.clock().now().saturating_duration_since(started));
             Err(error.with_url(&call.address.uri.to_string()))
         }
     }
@@ -112,6 +119,9 @@ struct Call<'c> {
     outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
     end: End,
+    trail: Trail,
+    gave_up: Option<GaveUp>,
+    retry_at: Option<Instant>,
     #[cfg(feature = "cache")]
     cache_status: Option<crate::cache::CacheStatus>,
 }
@@ -134,6 +144,14 @@ struct Lost {
 
 impl<'c> Call<'c> {
     fn new(client: &'c Client, options: &'c Options, address: Address, started: Instant) -> Self {
+        let id = match options.continues {
+            Some(part_of) => part_of.call,
+            None => CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
+        };
+        Self::with_id(client, options, id, address, started)
+    }
+
+    fn with_id(client: &'c Client, options: &'c Options, id: CallId, address: Address, started: Instant) -> Self {
         let policy = &client.inner.policy;
         let timeouts = options.timeouts.as_deref().unwrap_or(&policy.timeouts);
         let limits = options.limits.as_deref().unwrap_or(&policy.limits);
@@ -150,10 +168,7 @@ impl<'c> Call<'c> {
             limits,
             private_addresses,
             max_body_bytes: scope.max_response_bytes().map_or(limits.body_bytes, |most| most.min(limits.body_bytes)),
-            id: match options.continues {
-                Some(part_of) => part_of.call,
-                None => CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
-            },
+            id,
             started,
             deadline: total.map(|total| started + total),
             address,
@@ -165,6 +180,9 @@ impl<'c> Call<'c> {
             outgoing: None,
             lost: None,
             end: End::Now(0),
+            trail: Trail::default(),
+            gave_up: None,
+            retry_at: None,
             #[cfg(feature = "cache")]
             cache_status: None,
         }
@@ -178,6 +196,9 @@ impl<'c> Call<'c> {
             timing: self.timing,
             receive: self.receive,
             meta: self.meta,
+            trail: self.trail,
+            gave_up: self.gave_up,
+            retry_at: self.retry_at,
             #[cfg(feature = "cache")]
             cache_status: self.cache_status,
             buffered_bytes: self.limits.buffered_bytes.min(usize::try_from(self.max_body_bytes).unwrap_or(usize::MAX)),
@@ -216,8 +237,8 @@ impl<'c> Call<'c> {
             let spare = body.try_clone();
             let response = self.hop(&method, &headers, body).await?;
             let (status, followed) = (response.status(), self.redirects.len());
-            let Some(follow) = redirect::decide(&self.address, &method, status, response.headers(), followed, terms)?
-            else {
+            let follow = redirect::decide(&self.address, &method, status, response.headers(), followed, terms);
+            let Some(follow) = follow.map_err(|error| error.with_stage(Stage::Redirect))? else {
                 return self.finish(&method, &headers, response);
             };
             body = match spare {
@@ -225,6 +246,7 @@ impl<'c> Call<'c> {
                 Some(body) => body,
                 None => {
                     return Err(Error::new(ErrorKind::Redirect, "follow redirect")
+                        .with_stage(Stage::Redirect)
                         .with_detail("the body is a stream that can be sent only once; make it with Body::replayable")
                         .with_status(status));
                 }
@@ -303,8 +325,9 @@ impl<'c> Call<'c> {
     async fn hop(&mut self, method: &Method, headers: &HeaderMap, body: Body) -> Result<http::Response<Body>> {
         let client = self.client;
         let policy = &client.inner.policy;
-        client.scope.check(method, &self.address.uri)?;
-        policy.scope.check(method, &self.address.uri)?;
+        let refused = |error: Error| error.with_stage(Stage::Policy);
+        client.scope.check(method, &self.address.uri).map_err(refused)?;
+        policy.scope.check(method, &self.address.uri).map_err(refused)?;
         let credentials = match headers.contains_key(AUTHORIZATION) || client.session.keyring.is_empty() {
             true => None,
             false => client.session.keyring.find(&self.address.origin, self.address.uri.path()).cloned(),
@@ -324,15 +347,16 @@ impl<'c> Call<'c> {
         body: Body,
     ) -> Result<http::Response<Body>> {
         let client = self.client;
-        let (value, generation) = credentials.value(client.clock(), client.tap()).await?;
+        let refused = |error: Error| error.with_stage(Stage::Credentials);
+        let (value, generation) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
         let spare = generation.and_then(|_| body.try_clone());
         let response = self.pass(method, headers, Some(value), body).await?;
         let (Some(generation), Some(body), StatusCode::UNAUTHORIZED) = (generation, spare, response.status()) else {
             return Ok(response);
         };
         drop(response);
-        credentials.refresh(generation, client.clock(), client.tap()).await?;
-        let (value, _) = credentials.value(client.clock(), client.tap()).await?;
+        credentials.refresh(generation, client.clock(), client.tap()).await.map_err(refused)?;
+        let (value, _) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
         self.pass(method, headers, Some(value), body).await
     }
 
@@ -361,21 +385,27 @@ impl<'c> Call<'c> {
         self.attempts(method, Fields::Bare(headers, authorization), body).await
     }
 
-    /// The attempts of a hop: one, unless the connection turns out to have been given up by its peer.
-    async fn attempts(&mut self, method: &Method, fields: Fields<'_>, mut body: Body) -> Result<http::Response<Body>> {
+    /// One try: one attempt, unless the connection turns out to have been given up by its peer.
+    async fn send(
+        &mut self,
+        method: &Method,
+        fields: &Fields<'_>,
+        mut body: Body,
+        mut reason: Reason,
+    ) -> Result<http::Response<Body>> {
         let (mut replays, mut unsent_replays) = (0, 0);
         loop {
-            self.client.scope.spend_request()?;
+            self.client.scope.spend_request().map_err(|error| error.with_stage(Stage::Policy))?;
             self.timing = Timing { attempt: self.timing.attempt + 1, ..Timing::default() };
             let spare = body.try_clone();
-            let dressed = match &fields {
+            let dressed = match fields {
                 Fields::Bare(headers, authorization) => {
                     self.dress(method, headers, authorization.as_ref(), body.is_empty())
                 }
                 Fields::Dressed(headers) => headers::copied(headers),
             };
             self.outgoing = Some(assemble(method.clone(), self.address.uri.clone(), dressed, body));
-            let outcome = self.attempt(replays == STALE_REPLAYS || unsent_replays > 1).await;
+            let outcome = self.attempt(replays == STALE_REPLAYS || unsent_replays > 1, reason).await;
             let error = match outcome {
                 Ok(response) => {
                     self.keep_cookies(response.headers());
@@ -383,7 +413,7 @@ impl<'c> Call<'c> {
                 }
                 Err(error) => error,
             };
-            let Some(lost) = self.lost.take() else { return Err(error) };
+            let Some(lost) = &mut self.lost else { return Err(error) };
             // RFC 9110 §9.2.2, RFC 9112 §9.3.1: again without asking only what was not processed, or may be processed
             // twice, on a connection that its peer may have closed while it was idle.
             let may_replay = if error.is_unsent() && error.kind() == ErrorKind::Closed {
@@ -395,10 +425,13 @@ impl<'c> Call<'c> {
             } else {
                 false
             };
-            body = match lost.body.or(spare) {
-                Some(body) if may_replay => body,
-                _ => return Err(error),
-            };
+            if !may_replay {
+                return Err(error);
+            }
+            let Some(again) = lost.body.take().or(spare) else { return Err(error) };
+            self.lost = None;
+            body = again;
+            reason = Reason::Replay;
         }
     }
 

@@ -7,23 +7,28 @@ use std::sync::Arc;
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcomm_core::{
-    AnyTransport, Body, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Redacted, Result, Scope, Tap,
-    Timeouts,
+    AnyTransport, Body, Budget, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Redacted, Result, Scope,
+    Tap, Timeouts,
 };
 use url::Url;
 
 use crate::address::{Address, IntoAddress};
 use crate::auth::{Credentials, Keyring};
+use crate::breaker::Breaker;
 use crate::call;
 #[cfg(feature = "cookies")]
 use crate::cookie::CookieJar;
 use crate::decode;
 use crate::headers;
+use crate::hedge::Hedge;
 use crate::intercept::{Chain, Intercept};
+use crate::offline::Offline;
 use crate::pool::{Http2, Pool, PoolLimits, PoolSnapshot, Settings};
 use crate::redirect::Redirects;
 use crate::request::{Request, RequestBuilder};
 use crate::response::Response;
+use crate::retry::Retry;
+use crate::standing::Resilience;
 
 /// An HTTP client. Cheap to clone; clones share connections, cookies and credentials.
 ///
@@ -59,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) call_interceptors: Chain,
     pub(crate) attempt_interceptors: Chain,
     pub(crate) deduplicate: bool,
+    pub(crate) resilience: Resilience,
+    pub(crate) offline: Offline,
     pub(crate) flights: Arc<call::Shared>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<crate::cache::Cache>,
@@ -336,6 +343,11 @@ pub struct ClientBuilder {
     call_interceptors: Chain,
     attempt_interceptors: Chain,
     deduplicate: bool,
+    retry: Option<Retry>,
+    hedge: Option<Hedge>,
+    breaker: Option<Breaker>,
+    budget: Budget,
+    offline: Offline,
     #[cfg(feature = "cache")]
     cache: Option<crate::cache::Cache>,
     #[cfg(feature = "cache")]
@@ -368,6 +380,11 @@ impl ClientBuilder {
             call_interceptors: Chain::new(),
             attempt_interceptors: Chain::new(),
             deduplicate: false,
+            retry: None,
+            hedge: None,
+            breaker: None,
+            budget: Budget::default(),
+            offline: Offline::default(),
             #[cfg(feature = "cache")]
             cache: None,
             #[cfg(feature = "cache")]
@@ -518,6 +535,38 @@ impl ClientBuilder {
         self
     }
 
+    /// Tries calls that failed again, where that is safe. Default: not at all, but for connections that their peer had given
+    /// up while they were idle.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sends safe calls that are slow a second time. Default: not at all.
+    pub fn hedge(mut self, hedge: Hedge) -> Self {
+        self.hedge = Some(hedge);
+        self
+    }
+
+    /// Stops asking origins that fail, until they are back. Default: never.
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
+    /// How many repetitions and hedges each origin may be sent. Default [`Budget::default`]. Each origin has a purse of its
+    /// own; all handles of the client share it.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// What becomes of calls while there is no network. Default [`Offline::Fail`].
+    pub fn offline(mut self, offline: Offline) -> Self {
+        self.offline = offline;
+        self
+    }
+
     /// Keeps responses in that cache, and answers from it (RFC 9111). Clients that are given the same one share what is
     /// stored. Default: nothing is kept.
     ///
@@ -623,6 +672,8 @@ impl ClientBuilder {
                 call_interceptors: self.call_interceptors,
                 attempt_interceptors: self.attempt_interceptors,
                 deduplicate: self.deduplicate,
+                resilience: Resilience::new(self.retry, self.hedge, self.breaker, self.budget),
+                offline: self.offline,
                 flights: Arc::default(),
                 #[cfg(feature = "cache")]
                 cache: self.cache,

@@ -13,9 +13,12 @@ use crate::auth::Credentials;
 use crate::call;
 use crate::client::Client;
 use crate::conn::OnInterim;
+use crate::hedge::Hedge;
+use crate::offline::Offline;
 use crate::progress::{OnProgress, Progress};
 use crate::redirect::Redirects;
 use crate::response::Response;
+use crate::retry::Retry;
 
 /// What a single request wants otherwise than its client.
 #[derive(Clone, Debug, Default)]
@@ -27,11 +30,21 @@ pub(crate) struct Options {
     pub(crate) resume: Option<u32>,
     pub(crate) continues: Option<Continued>,
     pub(crate) deduplicate: Option<bool>,
+    pub(crate) resilience: Option<Box<ResilienceOptions>>,
     #[cfg(feature = "cache")]
     pub(crate) cache: Option<Box<CacheOptions>>,
     pub(crate) interim: Option<OnInterim>,
     pub(crate) upload: Option<OnProgress>,
     pub(crate) download: Option<OnProgress>,
+}
+
+/// What a single request wants done against failures.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ResilienceOptions {
+    pub(crate) retry: Option<Retry>,
+    pub(crate) hedge: Option<Option<Hedge>>,
+    pub(crate) offline: Option<Offline>,
+    pub(crate) idempotent: Option<bool>,
 }
 
 /// What a single request wants of the cache.
@@ -368,6 +381,55 @@ impl RequestBuilder {
     pub fn deduplicate(self, deduplicate: bool) -> Self {
         self.with(|request| {
             request.options.deduplicate = Some(deduplicate);
+            Ok(())
+        })
+    }
+
+    /// Whether and when the call is tried again, in place of the client's [`Retry`]. Budgets stay those of the client.
+    pub fn retry(self, retry: Retry) -> Self {
+        self.with_resilience(|own| own.retry = Some(retry))
+    }
+
+    /// Whether the call is sent a second time where it is slow, in place of what the client does.
+    pub fn hedge(self, hedge: Option<Hedge>) -> Self {
+        self.with_resilience(|own| own.hedge = Some(hedge))
+    }
+
+    /// What becomes of the call while there is no network.
+    pub fn offline(self, offline: Offline) -> Self {
+        self.with_resilience(|own| own.offline = Some(offline))
+    }
+
+    /// Whether the request may be sent more than once though its method is not idempotent, or must not though it is. For
+    /// calls of which the caller knows. An [`idempotency_key`](Self::idempotency_key) says so to both sides.
+    pub fn idempotent(self, idempotent: bool) -> Self {
+        self.with_resilience(|own| own.idempotent = Some(idempotent))
+    }
+
+    /// Sets `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), by which the origin knows a repetition when it
+    /// sees one. The request may be sent more than once then, whatever its method. Give each act a key of its own.
+    pub fn idempotency_key(self, key: &str) -> Self {
+        self.with(|request| {
+            let invalid =
+                || Error::new(ErrorKind::Invalid, "build request").with_detail("an idempotency key is printable ASCII");
+            let key = sfv::StringRef::from_str(key).map_err(|error| invalid().with_source(error))?;
+            let value = HeaderValue::try_from(sfv::ItemSerializer::new().bare_item(key).finish())
+                .map_err(|error| invalid().with_source(error))?;
+            request.headers.insert(call::IDEMPOTENCY_KEY, value);
+            Ok(())
+        })
+    }
+
+    /// The same with a key made for this request: 128 bits from the environment's source of chance, in hexadecimal.
+    pub fn new_idempotency_key(self) -> Self {
+        let random = self.client.inner.env.random();
+        let key = format!("{:016x}{:016x}", random.next_u64(), random.next_u64());
+        self.idempotency_key(&key)
+    }
+
+    fn with_resilience(self, change: impl FnOnce(&mut ResilienceOptions)) -> Self {
+        self.with(|request| {
+            change(request.options.resilience.get_or_insert_default());
             Ok(())
         })
     }

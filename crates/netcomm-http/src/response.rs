@@ -5,16 +5,18 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::Body as HttpBody;
-use netcomm_core::{Body, CallId, Error, ErrorKind, Redacted, Result, TlsInfo, redact_url};
+use netcomm_core::{Body, CallId, Error, ErrorKind, GaveUp, Redacted, Result, TlsInfo, redact_url};
 
 use crate::conn::Meta;
 use crate::timing::{ReceiveTime, Timing};
+use crate::trail::{Attempt, Trail};
 
 /// The response of a call: its head, and a body that is read as it comes.
 ///
@@ -34,6 +36,9 @@ pub(crate) struct Facts {
     /// Where the end of the body is told; `None` if it was there with the head.
     pub(crate) receive: Option<ReceiveTime>,
     pub(crate) meta: Option<Arc<Meta>>,
+    pub(crate) trail: Trail,
+    pub(crate) gave_up: Option<GaveUp>,
+    pub(crate) retry_at: Option<Instant>,
     #[cfg(feature = "cache")]
     pub(crate) cache_status: Option<crate::cache::CacheStatus>,
     pub(crate) buffered_bytes: usize,
@@ -121,10 +126,23 @@ impl Response {
         Some(self.facts.meta.as_ref()?.id)
     }
 
-    /// How many requests were sent for this call: redirects and repetitions counted, the first one too.
+    /// Every request that was sent for this call, in order: redirects, repetitions and hedges too. Empty for an answer from
+    /// store, and for one that [another call](crate::ClientBuilder::deduplicate) has fetched.
     #[must_use]
-    pub fn attempts(&self) -> u32 {
-        self.facts.timing.attempt
+    pub fn attempts(&self) -> &[Attempt] {
+        self.facts.trail.as_slice()
+    }
+
+    /// Why a response that is a failure was not asked for again, where [`Retry`](crate::Retry) is on.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<GaveUp> {
+        self.facts.gave_up
+    }
+
+    /// When the origin, by a failure that was not asked for again, has asked to come back.
+    #[must_use]
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.facts.retry_at
     }
 
     /// What the client's cache did for it; `None` if the client has none. `Cache-Status` says the same (RFC 9211).
@@ -159,10 +177,18 @@ impl Response {
     /// [`ErrorKind::Status`], with the status and the URL.
     pub fn error_for_status(self) -> Result<Self> {
         if self.status().is_client_error() || self.status().is_server_error() {
-            return Err(Error::new(ErrorKind::Status, "call")
+            let mut error = Error::new(ErrorKind::Status, "call")
                 .with_detail(self.status().to_string())
                 .with_status(self.status())
-                .with_url(&self.facts.uri.to_string()));
+                .with_attempts(self.facts.timing.attempt, self.facts.timing.total())
+                .with_url(&self.facts.uri.to_string());
+            if let Some(why) = self.facts.gave_up {
+                error = error.with_gave_up(why);
+            }
+            return Err(match self.facts.retry_at {
+                Some(at) => error.with_retry_at(at),
+                None => error,
+            });
         }
         Ok(self)
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
-use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result};
+use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage};
 
 use super::report::End;
 use super::{Call, Lost, same};
@@ -21,16 +21,19 @@ use crate::intercept::{End as ChainEnd, Facts, Next};
 use crate::pool::{Checkout, Key, Pool};
 use crate::receive::{self, EndReport, Source, bounded};
 use crate::timing::ReceiveTime;
+use crate::trail::Reason;
 
 impl Call<'_> {
     /// One attempt: the interceptors around it, then the wire.
-    pub(super) async fn attempt(&mut self, fresh: bool) -> Result<http::Response<Body>> {
+    pub(super) async fn attempt(&mut self, fresh: bool, reason: Reason) -> Result<http::Response<Body>> {
         let client = self.client;
         let number = self.timing.attempt;
         // Nothing but decisions lies between the start of a call and its first attempt.
         let first = number == 1 && client.inner.call_interceptors.is_empty();
         let begun = if first { self.started } else { client.clock().now() };
         self.timing.before = begun.saturating_duration_since(self.started);
+        self.lost = None;
+        self.trail.begin(reason, self.timing.before);
         self.emit_at(begun, Interest::ATTEMPT, || Event::AttemptStarted {
             number,
             origin: self.address.origin.to_text(),
@@ -42,12 +45,20 @@ impl Call<'_> {
             let mut end = AttemptEnd { call: self, fresh };
             Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await
         };
+        let outcome = outcome.map_err(|error| error.with_stage(Stage::Attempt));
+        let told = outcome.as_ref().map(http::Response::status).map_err(Error::kind);
+        // How long the answer took is known from its steps.
+        let took = match told {
+            Ok(_) => self.timing.total().saturating_sub(self.timing.before),
+            Err(_) => client.clock().now().saturating_duration_since(begun),
+        };
+        self.trail.end(took, told);
         self.emit(Interest::ATTEMPT, || Event::AttemptEnded {
             number,
-            status: outcome.as_ref().ok().map(http::Response::status),
-            error: outcome.as_ref().err().map(Error::kind),
+            status: told.ok(),
+            error: told.err(),
             reused: self.timing.reused,
-            took: client.clock().now().saturating_duration_since(begun),
+            took,
         });
         outcome
     }

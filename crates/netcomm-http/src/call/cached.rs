@@ -10,12 +10,13 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
-use netcomm_core::{Body, Error, ErrorKind, Event, Interest, Reach, Result};
+use netcomm_core::{Body, Error, ErrorKind, Event, Interest, Reach, Result, Stage};
 
 use super::Call;
 use super::shared::{Detached, Way};
 use crate::alarm::Alarm;
 use crate::cache::{self, Cache, CacheMode, CacheStatus, Excuse, Forward, Forwarded, Key, Plan, Question, Serve};
+use crate::offline::Offline;
 use crate::receive::Source;
 use crate::timing::Timing;
 
@@ -77,7 +78,12 @@ impl<'c> Call<'c> {
             }
         };
         let key = Key::new(&self.partition(), &self.address.uri);
-        let mode = self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default();
+        let mode = match self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default() {
+            CacheMode::Default if self.offline() == Offline::ServeStale && self.network().reach == Reach::Offline => {
+                CacheMode::ForceCache
+            }
+            mode => mode,
+        };
         Asked { cache, key, method, fields, is_plain, mode, has_content: !body.is_empty() }
     }
 
@@ -252,6 +258,7 @@ impl<'c> Call<'c> {
     fn took_no_exchange(&mut self) {
         self.timing = Timing { attempt: self.timing.attempt, ..Timing::default() };
         self.meta = None;
+        (self.gave_up, self.retry_at) = (None, None);
     }
 
     /// A stored body, within the bounds of the call.
@@ -278,6 +285,7 @@ impl<'c> Call<'c> {
     fn unsatisfiable(&mut self, asked: &Asked<'_>) -> Result<http::Response<Body>> {
         if asked.mode == CacheMode::OnlyIfCached {
             return Err(Error::new(ErrorKind::Offline, "cache")
+                .with_stage(Stage::Cache)
                 .with_unsent()
                 .with_detail("nothing that answers is stored, and the call may not use the network"));
         }

@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, Method};
-use netcomm_core::{Body, Result};
+use netcomm_core::{Body, GaveUp, Result};
 
 use super::{Call, Fields};
 use crate::address::Address;
@@ -17,6 +18,7 @@ use crate::flight::{Flights, Landed};
 use crate::receive::Source;
 use crate::request::{Continued, Options};
 use crate::timing::Timing;
+use crate::trail::Trail;
 
 /// The flights of a client.
 pub(crate) type Shared = Flights<Box<[u8]>, Facts>;
@@ -25,6 +27,9 @@ pub(crate) type Shared = Flights<Box<[u8]>, Facts>;
 #[derive(Clone)]
 pub(crate) struct Facts {
     timing: Timing,
+    trail: Trail,
+    gave_up: Option<GaveUp>,
+    retry_at: Option<Instant>,
     meta: Option<Arc<Meta>>,
     #[cfg(feature = "cache")]
     cache_status: Option<CacheStatus>,
@@ -76,6 +81,9 @@ impl Detached {
         };
         let facts = Facts {
             timing: call.timing,
+            trail: call.trail,
+            gave_up: call.gave_up,
+            retry_at: call.retry_at,
             meta: call.meta.clone(),
             #[cfg(feature = "cache")]
             cache_status: call.cache_status,
@@ -111,6 +119,7 @@ impl Call<'_> {
             continues: Some(Continued { call: self.id, crossed: self.crossed }),
             limits: self.options.limits.clone(),
             timeouts: Some(Box::new(self.timeouts.with_total(None))),
+            resilience: self.options.resilience.clone(),
             ..Options::default()
         };
         #[cfg(feature = "cache")]
@@ -126,6 +135,10 @@ impl Call<'_> {
         let Landed { response, facts, collapsed } = flight.await?;
         let attempts = if collapsed { 0 } else { facts.timing.attempt };
         self.timing = Timing { attempt: self.timing.attempt + attempts, ..facts.timing };
+        if !collapsed {
+            self.trail.merge(&facts.trail);
+        }
+        (self.gave_up, self.retry_at) = (facts.gave_up, facts.retry_at);
         self.meta = facts.meta;
         #[cfg(feature = "cache")]
         {
@@ -166,6 +179,7 @@ impl Call<'_> {
         add(b"");
         let settings = (self.max_body_bytes, self.private_addresses, self.timeouts.with_total(None), self.limits);
         add(format!("{settings:?}").as_bytes());
+        add(format!("{:?}", self.options.resilience).as_bytes());
         add(self.client.scope.name().map(|name| name.as_bytes()).unwrap_or_default());
         #[cfg(feature = "cookies")]
         add(&self.client.session.cookies.as_ref().map_or(0, crate::cookie::CookieJar::address).to_ne_bytes());

@@ -340,9 +340,9 @@ async fn a_confirmed_answer_tells_of_the_exchange_that_confirmed_it_and_a_hit_of
     let client = cached(&stage);
     get(&client).await;
     let hit = soon(Box::pin(client.get(URL).send())).await.expect("a response");
-    assert_eq!((hit.attempts(), hit.connection()), (0, None));
+    assert_eq!((hit.attempts().len(), hit.connection()), (0, None));
     pass(6).await;
     let confirmed = soon(Box::pin(client.get(URL).send())).await.expect("a response");
-    assert_eq!((confirmed.attempts(), confirmed.connection().is_some()), (1, true));
+    assert_eq!((confirmed.attempts().len(), confirmed.connection().is_some()), (1, true));
     assert_eq!(confirmed.status(), 200);
 }

@@ -39,7 +39,7 @@ async fn the_response_of_a_hit_names_no_connection() {
     let client = cached(&stage);
     get(&client).await;
     let hit = client.get(URL).send().await.unwrap();
-    assert_eq!((hit.connection(), hit.peer(), hit.attempts()), (None, None, 0));
+    assert_eq!((hit.connection(), hit.peer(), hit.attempts().len()), (None, None, 0));
     assert_eq!((hit.content_length(), hit.uri().to_string().as_str()), (Some(1), URL));
 }
 

@@ -33,7 +33,7 @@ struct Got {
     text: String,
     headers: HeaderMap,
     cache: CacheStatus,
-    attempts: u32,
+    attempts: usize,
 }
 
 impl Got {
@@ -50,7 +50,8 @@ impl Got {
 async fn try_take(call: RequestBuilder) -> Result<Got> {
     soon(Box::pin(async move {
         let response = call.send().await?;
-        let (status, headers, attempts) = (response.status().as_u16(), response.headers().clone(), response.attempts());
+        let (status, headers, attempts) =
+            (response.status().as_u16(), response.headers().clone(), response.attempts().len());
         let cache = *response.cache_status().expect("a client with a cache");
         Ok(Got { status, headers, cache, attempts, text: response.text().await? })
     }))

@@ -1,0 +1,108 @@
+//! One try of a hop, and a second one beside it where the first is slow.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use netcomm_core::{Body, Class, Event, Interest, Result, classify};
+
+use super::Call;
+use super::guarded::Patience;
+use super::tries::Tries;
+use crate::alarm::Alarm;
+use crate::hedge::Hedge;
+use crate::trail::Reason;
+
+type Outcome = Result<http::Response<Body>>;
+
+impl<'c> Call<'c> {
+    pub(super) fn hedge(&self) -> Option<Hedge> {
+        let own = self.options.resilience.as_deref().and_then(|own| own.hedge);
+        own.unwrap_or(self.client.inner.resilience.hedge)
+    }
+
+    /// One try; hedged, if that is wanted and safe.
+    pub(super) async fn hedged(&mut self, tries: Tries<'_>, body: Body, reason: Reason) -> Outcome {
+        let delay = match self.hedge() {
+            Some(hedge) if tries.method.is_safe() => hedge.delay(&tries.standing.lock().latency),
+            _ => None,
+        };
+        let (Some(delay), Some(spare)) = (delay, body.try_clone()) else {
+            return self.guarded(tries, body, reason, Patience::Waits).await;
+        };
+        let client = self.client;
+        let begun = self.soon();
+        let mut alarm = Alarm::new(Arc::clone(client.clock()));
+        let mut beside = Box::new(self.beside());
+        let (outcome, is_second) = {
+            let mut first = pin!(self.guarded(tries, body, reason, Patience::Waits));
+            let early = poll_fn(|cx| match first.as_mut().poll(cx) {
+                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                Poll::Pending => alarm.poll(begun + delay, cx).map(|()| None),
+            })
+            .await;
+            match early {
+                Some(outcome) => (outcome, false),
+                None if !tries.standing.lock().purse.withdraw(client.clock().now()) => (first.await, false),
+                None => {
+                    beside.emit(Interest::DECISION, || Event::Hedged { after: delay });
+                    let second = pin!(beside.guarded(tries, spare, Reason::Hedge, Patience::None));
+                    better(first, second).await
+                }
+            }
+        };
+        if is_second {
+            let mut trail = std::mem::take(&mut self.trail);
+            trail.merge(&beside.trail);
+            *self = Call { trail, ..*beside };
+        } else {
+            self.trail.merge(&beside.trail);
+        }
+        outcome
+    }
+
+    /// The same call, to make another request of its own.
+    fn beside(&self) -> Self {
+        let mut call = Self::with_id(self.client, self.options, self.id, self.address.clone(), self.started);
+        call.deadline = self.deadline;
+        call.redirects.clone_from(&self.redirects);
+        call.crossed = self.crossed;
+        call.timing.attempt = self.timing.attempt + 1;
+        call
+    }
+}
+
+/// The first of two outcomes that is no failure; else the later one. Tells whether it is the second's.
+async fn better(
+    mut first: std::pin::Pin<&mut impl Future<Output = Outcome>>,
+    mut second: std::pin::Pin<&mut impl Future<Output = Outcome>>,
+) -> (Outcome, bool) {
+    let is_good =
+        |outcome: &Outcome| classify(outcome.as_ref().map(http::Response::status)) == Class::Final && outcome.is_ok();
+    let (mut first_failed, mut second_failed) = (None, None);
+    poll_fn(|cx| {
+        if first_failed.is_none()
+            && let Poll::Ready(outcome) = first.as_mut().poll(cx)
+        {
+            if is_good(&outcome) || second_failed.is_some() {
+                return Poll::Ready((outcome, false));
+            }
+            first_failed = Some(outcome);
+        }
+        if second_failed.is_none()
+            && let Poll::Ready(outcome) = second.as_mut().poll(cx)
+        {
+            if is_good(&outcome) {
+                return Poll::Ready((outcome, true));
+            }
+            // What the first came to is told: it was asked for.
+            if let Some(outcome) = first_failed.take() {
+                return Poll::Ready((outcome, false));
+            }
+            second_failed = Some(());
+        }
+        Poll::Pending
+    })
+    .await
+}
