@@ -333,8 +333,10 @@ pub(crate) fn confirmed(entry: &Arc<Entry>, question: &Question<'_>, rules: &Rul
 
 /// Whether the origin could not be reached.
 fn is_unreachable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Offline | ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Closed)
-        || (error.is_timeout() && error.is_unsent())
+    matches!(
+        error.kind(),
+        ErrorKind::Offline | ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Closed | ErrorKind::Unavailable
+    ) || (error.is_timeout() && error.is_unsent())
 }
 
 /// Whether the network or the origin failed, not the caller or a policy.

@@ -148,9 +148,14 @@ impl<'c> Call<'c> {
         said.unwrap_or_else(|| method.is_idempotent() || fields.own().contains_key(IDEMPOTENCY_KEY))
     }
 
-    /// The body of a try that failed before any of it was taken.
+    /// The body of a try that failed before any of it was taken. What interceptors have had in their hands is not what it
+    /// was.
     fn untouched(&mut self) -> Option<Body> {
-        self.lost.take()?.body
+        let (lost, outgoing) = (self.lost.take(), self.outgoing.take());
+        if !self.client.inner.attempt_interceptors.is_empty() {
+            return None;
+        }
+        lost.and_then(|lost| lost.body).or_else(|| Some(outgoing?.into_body()))
     }
 
     /// Nothing more is tried: the outcome says why, and when it makes sense to come back.

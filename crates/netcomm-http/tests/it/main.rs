@@ -21,6 +21,7 @@ mod interims;
 mod pool;
 mod redirects;
 mod resumes;
+mod retries;
 mod scopes;
 mod shared;
 mod stage;
