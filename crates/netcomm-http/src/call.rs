@@ -107,6 +107,8 @@ struct Call<'c> {
     max_body_bytes: u64,
     id: CallId,
     started: Instant,
+    /// The present moment, as long as nothing that takes time has happened since it was looked up.
+    moment: Option<Instant>,
     deadline: Option<Instant>,
     address: Address,
     redirects: Vec<Uri>,
@@ -170,6 +172,7 @@ impl<'c> Call<'c> {
             max_body_bytes: scope.max_response_bytes().map_or(limits.body_bytes, |most| most.min(limits.body_bytes)),
             id,
             started,
+            moment: Some(started),
             deadline: total.map(|total| started + total),
             address,
             redirects: Vec::new(),
@@ -212,6 +215,7 @@ impl<'c> Call<'c> {
             return self.hops(method, headers, body).await;
         }
         let request = assemble(method, self.address.uri.clone(), headers, body);
+        self.moment = None;
         let mut end = CallEnd { call: self };
         Next::new(&client.inner.call_interceptors, &mut end).run(request).await
     }
@@ -349,6 +353,7 @@ impl<'c> Call<'c> {
         let client = self.client;
         let refused = |error: Error| error.with_stage(Stage::Credentials);
         let (value, generation) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
+        self.moment = None;
         let spare = generation.and_then(|_| body.try_clone());
         let response = self.pass(method, headers, Some(value), body).await?;
         let (Some(generation), Some(body), StatusCode::UNAUTHORIZED) = (generation, spare, response.status()) else {

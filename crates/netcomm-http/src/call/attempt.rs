@@ -28,9 +28,8 @@ impl Call<'_> {
     pub(super) async fn attempt(&mut self, fresh: bool, reason: Reason) -> Result<http::Response<Body>> {
         let client = self.client;
         let number = self.timing.attempt;
-        // Nothing but decisions lies between the start of a call and its first attempt.
-        let first = number == 1 && client.inner.call_interceptors.is_empty();
-        let begun = if first { self.started } else { client.clock().now() };
+        let begun = self.soon();
+        self.moment = None;
         self.timing.before = begun.saturating_duration_since(self.started);
         self.lost = None;
         self.trail.begin(reason, self.timing.before);

@@ -124,6 +124,7 @@ impl<'c> Call<'c> {
             Some(plan) => plan,
             None => {
                 let variants = asked.cache.get(&asked.key).await;
+                self.moment = None;
                 self.plan(&asked, &variants)
             }
         };

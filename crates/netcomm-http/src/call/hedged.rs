@@ -65,6 +65,7 @@ impl<'c> Call<'c> {
     /// The same call, to make another request of its own.
     fn beside(&self) -> Self {
         let mut call = Self::with_id(self.client, self.options, self.id, self.address.clone(), self.started);
+        call.moment = None;
         call.deadline = self.deadline;
         call.redirects.clone_from(&self.redirects);
         call.crossed = self.crossed;

@@ -41,6 +41,7 @@ impl<'c> Call<'c> {
         if network.reach == Reach::Offline && self.needs_network() {
             let (begun, until) = self.network_is_awaited()?;
             self.pause(until, network).await;
+            self.moment = None;
             self.network_is_back(begun)?;
         }
         if self.is_unguarded() {
@@ -109,6 +110,7 @@ impl<'c> Call<'c> {
                     drop(outcome);
                     let seen = self.network();
                     self.pause(at, seen).await;
+                    self.moment = None;
                     body = again;
                     reason = Reason::Retry;
                 }
@@ -118,10 +120,9 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// The moment at which what comes next begins: that of the call itself, if nothing has taken time so far.
+    /// The moment at which what comes next begins: the last one that is known, if nothing has taken time since.
     pub(super) fn soon(&self) -> Instant {
-        let is_start = self.timing.attempt == 0 && self.client.inner.call_interceptors.is_empty();
-        if is_start { self.started } else { self.client.clock().now() }
+        self.moment.unwrap_or_else(|| self.client.clock().now())
     }
 
     /// What an outcome says about another try.
@@ -129,7 +130,11 @@ impl<'c> Call<'c> {
         let head = outcome.as_ref().map(|response| (response.status(), response.headers()));
         let class = classify(head.map(|(status, _)| status));
         let verdict = retry.verdict(&Tried { method, uri: &self.address.uri, tries, outcome: head });
-        let asked = || head.ok().and_then(|(status, headers)| self.feedback(status, headers).wait());
+        // A guard of our own knows when it lets somebody through.
+        let asked = || match outcome {
+            Ok(response) => self.feedback(response.status(), response.headers()).wait(),
+            Err(error) => error.retry_at().map(|at| at.saturating_duration_since(self.client.clock().now())),
+        };
         match verdict {
             Verdict::Default if class == Class::Final => Seen::good_unless(outcome.is_err()),
             Verdict::Default | Verdict::Again => Seen { is_good: false, is_worth_it: true, asked: asked() },

@@ -1,6 +1,7 @@
 //! Integration tests.
 
 mod auth;
+mod breakers;
 #[cfg(feature = "cache")]
 mod cache;
 #[cfg(feature = "cache")]
@@ -14,10 +15,12 @@ mod calls;
 mod codings;
 #[cfg(feature = "cookies")]
 mod cookies;
+mod hedges;
 #[cfg(feature = "http2")]
 mod http2;
 mod intercepts;
 mod interims;
+mod offlines;
 mod pool;
 mod redirects;
 mod resumes;
