@@ -90,9 +90,9 @@ impl Backoff {
 /// How much may be sent beyond what was asked for: repetitions and hedges together, so that an origin in trouble gets
 /// little more than it would anyway.
 ///
-/// A purse that holds at most `reserve` tokens and starts full; each call adds `percent` hundredths of one, each second
-/// `per_second`; each repetition takes one. Over any time there are at most `reserve + calls × percent / 100 + seconds ×
-/// per_second` repetitions.
+/// A purse that holds at most `reserve` tokens and starts full; each call adds `percent` hundredths of one, each minute
+/// `per_minute`; each repetition takes one. Over any time there are at most `reserve + calls × percent / 100 + minutes ×
+/// per_minute` repetitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Budget {
@@ -100,19 +100,20 @@ pub struct Budget {
     pub reserve: u32,
     /// Repetitions that 100 calls pay for. Default 20.
     pub percent: u32,
-    /// Repetitions that come free with each second, so that who calls seldom may repeat too. Default 1.
-    pub per_second: u32,
+    /// Repetitions that come free with each minute, so that who calls seldom may repeat too. Default 6: many clients that
+    /// call seldom are a crowd as well.
+    pub per_minute: u32,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { reserve: 10, percent: 20, per_second: 1 }
+        Self { reserve: 10, percent: 20, per_minute: 6 }
     }
 }
 
 impl Budget {
     /// No repetition at all.
-    pub const NONE: Self = Self { reserve: 0, percent: 0, per_second: 0 };
+    pub const NONE: Self = Self { reserve: 0, percent: 0, per_minute: 0 };
 
     /// The same with another [`reserve`](Self::reserve).
     #[must_use]
@@ -126,27 +127,27 @@ impl Budget {
         Self { percent, ..self }
     }
 
-    /// The same with another [`per_second`](Self::per_second).
+    /// The same with another [`per_minute`](Self::per_minute).
     #[must_use]
-    pub const fn with_per_second(self, per_second: u32) -> Self {
-        Self { per_second, ..self }
+    pub const fn with_per_minute(self, per_minute: u32) -> Self {
+        Self { per_minute, ..self }
     }
 
     /// A full purse.
     #[must_use]
     pub fn purse(self, now: Instant) -> Purse {
-        Purse { budget: self, thousandths: u64::from(self.reserve) * TOKEN, filled: now }
+        Purse { budget: self, parts: u64::from(self.reserve) * TOKEN, filled: now }
     }
 }
 
-/// A token in the unit that purses count in.
-const TOKEN: u64 = 1000;
+/// A token in the unit that purses count in: a minute brings as many milliseconds.
+const TOKEN: u64 = 60_000;
 
 /// What is left of a [`Budget`].
 #[derive(Clone, Debug)]
 pub struct Purse {
     budget: Budget,
-    thousandths: u64,
+    parts: u64,
     /// Up to when time has been paid for.
     filled: Instant,
 }
@@ -160,9 +161,9 @@ impl Purse {
     /// Takes one token, if there is one.
     pub fn withdraw(&mut self, now: Instant) -> bool {
         self.refill(now);
-        let enough = self.thousandths >= TOKEN;
+        let enough = self.parts >= TOKEN;
         if enough {
-            self.thousandths -= TOKEN;
+            self.parts -= TOKEN;
         }
         enough
     }
@@ -172,28 +173,28 @@ impl Purse {
     pub fn next_at(&self, now: Instant) -> Option<Instant> {
         let mut later = self.clone();
         later.refill(now);
-        let missing = TOKEN.saturating_sub(later.thousandths);
+        let missing = TOKEN.saturating_sub(later.parts);
         if missing == 0 {
             return Some(now);
         }
-        let per_second = u64::from(self.budget.per_second);
-        (per_second > 0 && self.budget.reserve > 0)
-            .then(|| later.filled + Duration::from_millis(missing.div_ceil(per_second)))
+        let per_minute = u64::from(self.budget.per_minute);
+        (per_minute > 0 && self.budget.reserve > 0)
+            .then(|| later.filled + Duration::from_millis(missing.div_ceil(per_minute)))
     }
 
-    /// One token is `TOKEN` thousandths, one second is as many milliseconds: `per_second` thousandths a millisecond.
+    /// Each millisecond brings `per_minute` parts.
     fn refill(&mut self, now: Instant) {
         let millis = now.saturating_duration_since(self.filled).as_millis();
         let millis = u64::try_from(millis).unwrap_or(u64::MAX);
         if millis > 0 {
-            self.add(millis.saturating_mul(u64::from(self.budget.per_second)));
+            self.add(millis.saturating_mul(u64::from(self.budget.per_minute)));
             self.filled += Duration::from_millis(millis);
         }
     }
 
-    fn add(&mut self, thousandths: u64) {
+    fn add(&mut self, parts: u64) {
         let most = u64::from(self.budget.reserve) * TOKEN;
-        self.thousandths = self.thousandths.saturating_add(thousandths).min(most);
+        self.parts = self.parts.saturating_add(parts).min(most);
     }
 }
 
@@ -261,7 +262,7 @@ mod tests {
     #[test]
     fn a_purse_gives_what_was_paid_in_and_never_more_than_it_holds() {
         let start = Instant::now();
-        let mut purse = Budget { reserve: 2, percent: 50, per_second: 0 }.purse(start);
+        let mut purse = Budget { reserve: 2, percent: 50, per_minute: 0 }.purse(start);
         let take = |purse: &mut Purse| purse.withdraw(start);
         assert!(take(&mut purse) && take(&mut purse) && !take(&mut purse), "a full purse holds two");
         assert_eq!(purse.next_at(start), None, "time brings nothing");
@@ -278,7 +279,7 @@ mod tests {
     #[test]
     fn time_fills_a_purse() {
         let start = Instant::now();
-        let mut purse = Budget { reserve: 3, percent: 0, per_second: 2 }.purse(start);
+        let mut purse = Budget { reserve: 3, percent: 0, per_minute: 120 }.purse(start);
         for _ in 0..3 {
             assert!(purse.withdraw(start));
         }
@@ -295,7 +296,7 @@ mod tests {
     #[test]
     fn small_steps_of_time_are_not_lost() {
         let start = Instant::now();
-        let mut purse = Budget { reserve: 1, percent: 0, per_second: 1 }.purse(start);
+        let mut purse = Budget { reserve: 1, percent: 0, per_minute: 60 }.purse(start);
         assert!(purse.withdraw(start));
         let step = Duration::from_micros(300);
         let taken = (1..=10_000).filter(|n| purse.withdraw(start + step * *n)).count();
