@@ -5,9 +5,8 @@
 //! over the blob's number, the block's number and the block, so that no sound block passes for another one. A file
 //! that is complete has its last name and is never written again.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -143,18 +142,16 @@ impl ReadBlob for DiskBlob {
             if range.start > range.end || range.end > self.length {
                 return Err(Error::new(ErrorKind::Invalid, "read cached body").with_detail("a range beyond its end"));
             }
+            let left = range.end - range.start;
             let (cursor, batch) = off_thread(move || {
                 let mut cursor = Cursor::open(self, range)?;
                 let batch = cursor.read()?;
                 Ok((cursor, batch))
             })
             .await??;
-            let mut batch = batch;
-            if cursor.range.is_empty() && batch.len() <= 1 {
-                return Ok(batch.pop_front().unwrap_or_default().into());
+            if cursor.range.is_empty() {
+                return Ok(batch.into());
             }
-            let left =
-                cursor.range.end - cursor.range.start + batch.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
             Ok(Body::boxed(Box::pin(Reading { batch, next: Next::Idle(cursor), left })))
         })
     }
@@ -205,55 +202,62 @@ impl Cursor {
         Ok(Self { file, blob, range, at: Some(0) })
     }
 
-    /// The next blocks, each as far as it is asked for; checked.
-    fn read(&mut self) -> Result<VecDeque<Bytes>> {
-        let mut batch = VecDeque::new();
+    /// The next blocks, as far as they are asked for, in one piece; checked.
+    fn read(&mut self) -> Result<Bytes> {
         if self.range.is_empty() {
-            return Ok(batch);
+            return Ok(Bytes::new());
         }
-        let step = (BLOCK_BYTES + SUM_BYTES) as u64;
         let first = self.range.start / BLOCK_BYTES as u64;
         let blocks = (self.range.end.div_ceil(BLOCK_BYTES as u64) - first).min(BATCH_BLOCKS as u64);
         let from = first * BLOCK_BYTES as u64;
         let until = self.blob.length.min((first + blocks) * BLOCK_BYTES as u64);
-        let mut buffer = vec![0; (until - from) as usize + blocks as usize * SUM_BYTES];
+        let mut data = vec![0; (until - from) as usize];
+        let mut sums = [[0; SUM_BYTES]; BATCH_BLOCKS];
         if self.at != Some(first) {
             self.file
-                .seek(SeekFrom::Start(HEADER_BYTES + first * step))
+                .seek(SeekFrom::Start(HEADER_BYTES + first * (BLOCK_BYTES + SUM_BYTES) as u64))
                 .map_err(|_| self.blob.broken("cannot seek"))?;
         }
-        self.file.read_exact(&mut buffer).map_err(|_| self.blob.broken("the file ends early"))?;
+        // The checksums go elsewhere, so that the body lies in one piece without being moved.
+        let mut places: Vec<IoSliceMut<'_>> = (data.chunks_mut(BLOCK_BYTES).zip(&mut sums))
+            .flat_map(|(block, sum)| [IoSliceMut::new(block), IoSliceMut::new(sum)])
+            .collect();
+        fill(&mut self.file, &mut places).map_err(|_| self.blob.broken("the file ends early"))?;
         self.at = Some(first + blocks);
-        for (block, stored) in (first..).zip(buffer.chunks(BLOCK_BYTES + SUM_BYTES)) {
-            let (data, stored) = stored.split_at(stored.len() - SUM_BYTES);
-            if sum(self.blob.id, block, data) != stored {
+        for (number, (block, stored)) in (first..).zip(data.chunks(BLOCK_BYTES).zip(&sums)) {
+            if sum(self.blob.id, number, block) != *stored {
                 return Err(self.blob.broken("a block is damaged"));
             }
         }
-        let buffer = Bytes::from(buffer);
-        for block in first..first + blocks {
-            let begin = block * BLOCK_BYTES as u64;
-            let end = self.blob.length.min(begin + BLOCK_BYTES as u64);
-            let wanted = self.range.start.max(begin)..self.range.end.min(end);
-            let place = (block - first) * step + (wanted.start - begin);
-            let length = wanted.end - wanted.start;
-            batch.push_back(buffer.slice(place as usize..(place + length) as usize));
-            self.range.start = wanted.end;
-        }
-        Ok(batch)
+        let wanted = self.range.start - from..self.range.end.min(until) - from;
+        self.range.start = from + wanted.end;
+        Ok(Bytes::from(data).slice(wanted.start as usize..wanted.end as usize))
     }
+}
+
+/// Fills all of these places, one after the other.
+fn fill(file: &mut impl Read, mut places: &mut [IoSliceMut<'_>]) -> io::Result<()> {
+    while !places.is_empty() {
+        match file.read_vectored(places) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => IoSliceMut::advance_slices(&mut places, read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A body being read: a batch of blocks at hand, and the next one on its way. Holds at most eight blocks.
 struct Reading {
-    batch: VecDeque<Bytes>,
+    batch: Bytes,
     next: Next,
     left: u64,
 }
 
 enum Next {
     Idle(Cursor),
-    Running(JoinHandle<(Cursor, Result<VecDeque<Bytes>>)>),
+    Running(JoinHandle<(Cursor, Result<Bytes>)>),
     Ended,
 }
 
@@ -288,9 +292,11 @@ impl HttpBody for Reading {
                 (None, Ok(_)) => {}
             }
         }
-        let Some(bytes) = this.batch.pop_front() else { return Poll::Ready(None) };
-        this.left -= bytes.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+        if this.batch.is_empty() {
+            return Poll::Ready(None);
+        }
+        this.left -= this.batch.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(mem::take(&mut this.batch)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -542,7 +548,7 @@ mod tests {
         let mut cursor = Cursor::open(DiskBlob::known(shared, ID, length as u64), range)?;
         let mut all = Vec::new();
         while !cursor.range.is_empty() {
-            cursor.read()?.iter().for_each(|bytes| all.extend_from_slice(bytes));
+            all.extend_from_slice(&cursor.read()?);
         }
         Ok(all)
     }
@@ -563,6 +569,29 @@ mod tests {
             }
         }
         drop(std::fs::remove_dir_all(dir));
+    }
+
+    /// What a system gives that reads little at a time, or into one place only.
+    #[test]
+    fn places_are_filled_whatever_a_read_brings() {
+        struct Few(Vec<u8>, usize);
+        impl Read for Few {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let count = self.1.min(buffer.len()).min(self.0.len());
+                buffer[..count].copy_from_slice(&self.0[..count]);
+                self.0.drain(..count);
+                Ok(count)
+            }
+        }
+        let all = body(20);
+        for few in 1..=20 {
+            let (mut first, mut second, mut third) = ([0; 9], [0; 4], [0; 7]);
+            let mut places = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second), IoSliceMut::new(&mut third)];
+            fill(&mut Few(all.clone(), few), &mut places).expect("enough");
+            assert_eq!([&first[..], &second, &third].concat(), all, "{few} at a time");
+            let mut places = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+            assert!(fill(&mut Few(all[..12].to_vec(), few), &mut places).is_err(), "{few} at a time");
+        }
     }
 
     #[test]
