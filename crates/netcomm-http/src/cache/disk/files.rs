@@ -20,6 +20,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use netcomm_core::{Body, Error, ErrorKind, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::bodies::MAX_BODY_BYTES;
 use super::shared::{Command, Shared};
 use crate::cache::blob::{Blob, Opening, ReadBlob};
 use crate::cache::store::WriteBlob;
@@ -30,6 +31,8 @@ pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 const SUM_BYTES: usize = 4;
 /// Blocks read or written in one go on a blocking thread.
 const BATCH_BLOCKS: usize = 4;
+// A body that is kept in memory is read in one go.
+const _: () = assert!(MAX_BODY_BYTES == (BATCH_BLOCKS * BLOCK_BYTES) as u64);
 /// Bodies up to this size stand in the index, beside their heads.
 const INLINE_BYTES: usize = 16 * 1024;
 
@@ -108,9 +111,25 @@ impl DiskBlob {
         if !self.is_broken.swap(true, Ordering::AcqRel)
             && let Some(shared) = self.shared.upgrade()
         {
+            shared.bodies.remove(self.id);
             shared.send(Command::Broken { id: self.id });
         }
         Error::new(ErrorKind::Io, "read cached body").with_detail(detail)
+    }
+
+    /// Whether an entry refers to it, and nothing speaks against it.
+    fn is_current(&self) -> bool {
+        self.state.load(Ordering::Acquire) == PLACED && !self.is_broken.load(Ordering::Acquire)
+    }
+
+    /// Reads the whole of it, and keeps that in memory.
+    fn read_whole(self: Arc<Self>) -> Result<Bytes> {
+        let length = self.length;
+        let body = Cursor::open(Arc::clone(&self), 0..length)?.read()?;
+        if let Some(shared) = self.shared.upgrade() {
+            shared.bodies.keep(self.id, &body, || self.is_current());
+        }
+        Ok(body)
     }
 }
 
@@ -137,10 +156,27 @@ impl ReadBlob for DiskBlob {
         self.length
     }
 
+    fn at_hand(&self, part: &Range<u64>) -> Option<Bytes> {
+        if self.length > MAX_BODY_BYTES {
+            return None;
+        }
+        let body = self.shared.upgrade()?.bodies.get(self.id)?;
+        let (start, end) = (usize::try_from(part.start).ok()?, usize::try_from(part.end).ok()?);
+        (start <= end && end <= body.len()).then(|| body.slice(start..end))
+    }
+
     fn open(self: Arc<Self>, range: Range<u64>) -> Opening {
         Box::pin(async move {
             if range.start > range.end || range.end > self.length {
                 return Err(Error::new(ErrorKind::Invalid, "read cached body").with_detail("a range beyond its end"));
+            }
+            if let Some(part) = self.at_hand(&range) {
+                return Ok(part.into());
+            }
+            if self.shared.upgrade().is_some_and(|shared| shared.bodies.takes(self.length)) {
+                let body = off_thread(move || self.read_whole()).await??;
+                // The range is within its length, and that is within memory.
+                return Ok(body.slice(range.start as usize..range.end as usize).into());
             }
             let left = range.end - range.start;
             let (cursor, batch) = off_thread(move || {
@@ -530,7 +566,7 @@ mod tests {
     fn file(name: &str, body: &[u8]) -> (Arc<Shared>, PathBuf) {
         let dir = std::env::temp_dir().join(format!("netcomm-files-{}-{name}", std::process::id()));
         drop(std::fs::remove_dir_all(&dir));
-        let bounds = Bounds { all: 1 << 30, body: 1 << 30, heads: 0, memory: 0 };
+        let bounds = Bounds { all: 1 << 30, body: 1 << 30, heads: 0, hot: 1 << 20, memory: 0 };
         let (shared, _) = Shared::new(dir.clone(), bounds);
         std::fs::create_dir_all(dir.join("parts")).expect("made");
         let path = shared.part_path(ID);
@@ -592,6 +628,30 @@ mod tests {
             let mut places = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
             assert!(fill(&mut Few(all[..12].to_vec(), few), &mut places).is_err(), "{few} at a time");
         }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_sound_and_in_use_is_kept() {
+        let body = body(100_000);
+        let (shared, dir) = file("kept", &body);
+        let reads = async |blob: &Arc<DiskBlob>| {
+            let part = Arc::clone(blob).open(7..99_000).await.expect("opens").collect(usize::MAX).await.expect("whole");
+            assert!(part == body[7..99_000]);
+        };
+        for (state, is_kept) in [(NEW, false), (PLACED, true), (RELEASED, false)] {
+            let blob = DiskBlob::new(&shared, ID, 100_000, state);
+            reads(&blob).await;
+            assert_eq!(blob.at_hand(&(0..100_000)).is_some(), is_kept, "{state}");
+            shared.bodies.remove(ID);
+        }
+        let blob = DiskBlob::known(&shared, ID, 100_000);
+        reads(&blob).await;
+        assert_eq!(blob.at_hand(&(5..9)).as_deref(), Some(&body[5..9]));
+        assert!(blob.at_hand(&(5..100_001)).is_none());
+        drop(blob.broken("found by another reader"));
+        assert!(blob.at_hand(&(5..9)).is_none());
+        assert!(Arc::clone(&blob).open(5..9).await.is_err());
+        drop(std::fs::remove_dir_all(dir));
     }
 
     #[test]
