@@ -1,15 +1,20 @@
 //! The store on disk: what it survives, and what it keeps within.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use netcomm_http::ErrorKind;
-use netcomm_http::cache::{Disk, Store};
+use netcomm_http::cache::{Blob, Cache, Disk, Entry, EntryParts, Store};
+use netcomm_http::testing::{ReceivedRequest, Reply, ScriptedServer};
 
 use crate::cache_store::{entry, key, noise, number, numbers, put, read, write};
+use crate::stage::{soon, stage};
 
 /// A directory of its own for a test, gone with it.
 pub(crate) struct Dir {
@@ -248,6 +253,152 @@ async fn a_damaged_body_drops_its_entry() {
         assert_eq!(dir.files(), Vec::<PathBuf>::new());
         assert_eq!(store.stats().await.entries, 0);
     }
+    store.close().await;
+}
+
+/// Stores bodies of that size under `0`, `1`, … and reads each, so that those that have room are in memory.
+async fn store_and_read(store: &Disk, count: u32, size: usize) -> Vec<Blob> {
+    let mut blobs = Vec::new();
+    for number in 0..count {
+        let body = write(store, None, [noise(size, u64::from(number))]).await.expect("room");
+        let key = key(&format!("{number}"));
+        put(store, &key, vec![entry(number, &["g"], Some(body))]).await;
+        let blob = store.load(&key).await[0].parts().segments[0].blob.clone();
+        assert_eq!(read(&blob, 0..size as u64).await, noise(size, u64::from(number)));
+        blobs.push(blob);
+    }
+    blobs
+}
+
+/// Damages the last byte of all bodies.
+fn damage_all(dir: &Dir) {
+    for file in dir.files() {
+        let mut bytes = std::fs::read(&file).expect("there");
+        // Before it is the last block's checksum.
+        let at = bytes.len() - 5;
+        bytes[at] ^= 1;
+        std::fs::write(&file, bytes).expect("written");
+    }
+}
+
+#[tokio::test]
+async fn what_is_in_memory_needs_no_file_within_its_bound() {
+    const SIZE: u64 = 100_000;
+    for (max_hot_bytes, kept) in [(0, 0), (SIZE - 1, 0), (5 * SIZE + 5000, 5), (1 << 20, 10), (32 << 20, 20)] {
+        let dir = Dir::new();
+        let store = Disk::builder(dir.path(), 64 << 20).max_hot_bytes(max_hot_bytes).open();
+        let blobs = store_and_read(&store, 20, SIZE as usize).await;
+        damage_all(&dir);
+        for (number, blob) in (0..).zip(&blobs) {
+            // Those that were read last, each whole and in parts.
+            let is_kept = number >= 20 - kept;
+            for range in [0..SIZE, SIZE / 2..SIZE, 70_000..70_001] {
+                match blob.open(range.clone()).await {
+                    Ok(body) => {
+                        assert!(is_kept, "{number} of {kept}: {range:?} came out of a damaged file");
+                        let whole = noise(SIZE as usize, number);
+                        let body = body.collect(usize::MAX).await.expect("whole");
+                        assert_eq!(body, whole[range.start as usize..range.end as usize]);
+                    }
+                    Err(error) => assert!(!is_kept && error.kind() == ErrorKind::Io, "{number} of {kept}: {error}"),
+                }
+            }
+        }
+        drop(blobs);
+        store.flush().await;
+        assert_eq!(store.stats().await.entries, kept, "what was found damaged is gone");
+        store.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_too_large_for_memory_is_read_each_time() {
+    let (dir, store) = fresh(64 << 20);
+    let small = store_and_read(&store, 1, 256 * 1024).await;
+    let large = write(&store, None, [noise(256 * 1024 + 1, 1)]).await.expect("room");
+    put(&store, &key("large"), vec![entry(1, &[], Some(large.clone()))]).await;
+    assert_eq!(read(&large, 0..large.len()).await, noise(256 * 1024 + 1, 1));
+    damage_all(&dir);
+    assert_eq!(read(&small[0], 0..256 * 1024).await, noise(256 * 1024, 0));
+    let read_again = match large.open(0..large.len()).await {
+        Ok(body) => body.collect(usize::MAX).await.map(drop),
+        Err(error) => Err(error),
+    };
+    assert_eq!(read_again.expect_err("damaged").kind(), ErrorKind::Io);
+    store.close().await;
+}
+
+/// What was read once is answered by the first poll: no thread is waited for.
+#[tokio::test]
+async fn a_hit_in_memory_waits_for_nothing() {
+    let answer = |_: &ReceivedRequest| Reply::status(200).header("cache-control", "max-age=60").body(noise(100_000, 1));
+    let stage = stage(ScriptedServer::builder().handler(answer));
+    let (_dir, store) = fresh(64 << 20);
+    let client = stage.builder().cache(Cache::builder().disk(store.clone()).build()).build().expect("a client");
+    for _ in 0..2 {
+        let response = soon(client.get("http://a.example/x").send()).await.expect("a response");
+        assert_eq!(soon(response.bytes()).await.expect("a body"), noise(100_000, 1));
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    let Poll::Ready(response) = pin!(client.get("http://a.example/x").send()).poll(&mut cx) else {
+        panic!("it waits for something");
+    };
+    let Poll::Ready(body) = pin!(response.expect("a response").bytes()).poll(&mut cx) else {
+        panic!("its body waits for something");
+    };
+    assert_eq!((body.expect("a body"), stage.server.request_count()), (noise(100_000, 1), 1));
+    store.close().await;
+}
+
+/// Whoever still holds a body that is gone reads its file, in which the damage is found.
+#[tokio::test]
+async fn what_goes_is_not_kept_in_memory() {
+    for way in 0..5 {
+        let (dir, store) = fresh(64 << 20);
+        let blobs = store_and_read(&store, 1, 100_000).await;
+        let other = match way {
+            0 => Some(write(&store, None, [noise(90_000, 7)]).await.expect("room")),
+            _ => None,
+        };
+        damage_all(&dir);
+        assert_eq!(read(&blobs[0], 0..100_000).await, noise(100_000, 0), "still in memory");
+        match way {
+            0 => put(&store, &key("0"), vec![entry(7, &[], other)]).await,
+            1 => put(&store, &key("0"), Vec::new()).await,
+            2 => store.remove_group(key("").origin(), "g").await,
+            3 => store.clear().await,
+            _ => store.clone().close().await,
+        }
+        assert_eq!(blobs[0].open(0..100_000).await.expect_err("not in memory").kind(), ErrorKind::Io, "{way}");
+        let found = store.load(&key("0")).await;
+        assert_eq!(numbers(&found), if way == 0 { vec![7] } else { vec![] }, "{way}");
+        store.close().await;
+    }
+}
+
+/// The next answer is of what was stored last, and a confirmation does not drop the body.
+#[tokio::test]
+async fn what_changes_answers_with_what_it_is_now() {
+    let (dir, store) = fresh(64 << 20);
+    let one = key("0");
+    for round in 0..20 {
+        let body = write(&store, None, [noise(50_000, round)]).await.expect("room");
+        put(&store, &one, vec![entry(round as u32, &[], Some(body))]).await;
+        for _ in 0..2 {
+            let blob = store.load(&one).await[0].parts().segments[0].blob.clone();
+            assert_eq!(read(&blob, 0..50_000).await, noise(50_000, round));
+        }
+    }
+    damage_all(&dir);
+    let confirm = |entries: &[std::sync::Arc<Entry>]| {
+        let parts =
+            EntryParts { segments: entries[0].parts().segments.clone(), ..entry(50, &[], None).parts().clone() };
+        vec![std::sync::Arc::new(Entry::new(parts))]
+    };
+    store.update(&one, Box::new(confirm)).await;
+    let found = store.load(&one).await;
+    assert_eq!(numbers(&found), [50]);
+    assert_eq!(read(&found[0].parts().segments[0].blob, 0..50_000).await, noise(50_000, 19));
     store.close().await;
 }
 

@@ -5,9 +5,8 @@
 //! over the blob's number, the block's number and the block, so that no sound block passes for another one. A file
 //! that is complete has its last name and is never written again.
 
-use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, IoSliceMut, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -21,6 +20,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use netcomm_core::{Body, Error, ErrorKind, Result};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::bodies::MAX_BODY_BYTES;
 use super::shared::{Command, Shared};
 use crate::cache::blob::{Blob, Opening, ReadBlob};
 use crate::cache::store::WriteBlob;
@@ -31,6 +31,8 @@ pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 const SUM_BYTES: usize = 4;
 /// Blocks read or written in one go on a blocking thread.
 const BATCH_BLOCKS: usize = 4;
+// A body that is kept in memory is read in one go.
+const _: () = assert!(MAX_BODY_BYTES == (BATCH_BLOCKS * BLOCK_BYTES) as u64);
 /// Bodies up to this size stand in the index, beside their heads.
 const INLINE_BYTES: usize = 16 * 1024;
 
@@ -109,9 +111,25 @@ impl DiskBlob {
         if !self.is_broken.swap(true, Ordering::AcqRel)
             && let Some(shared) = self.shared.upgrade()
         {
+            shared.bodies.remove(self.id);
             shared.send(Command::Broken { id: self.id });
         }
         Error::new(ErrorKind::Io, "read cached body").with_detail(detail)
+    }
+
+    /// Whether an entry refers to it, and nothing speaks against it.
+    fn is_current(&self) -> bool {
+        self.state.load(Ordering::Acquire) == PLACED && !self.is_broken.load(Ordering::Acquire)
+    }
+
+    /// Reads the whole of it, and keeps that in memory.
+    fn read_whole(self: Arc<Self>) -> Result<Bytes> {
+        let length = self.length;
+        let body = Cursor::open(Arc::clone(&self), 0..length)?.read()?;
+        if let Some(shared) = self.shared.upgrade() {
+            shared.bodies.keep(self.id, &body, || self.is_current());
+        }
+        Ok(body)
     }
 }
 
@@ -138,23 +156,38 @@ impl ReadBlob for DiskBlob {
         self.length
     }
 
+    fn at_hand(&self, part: &Range<u64>) -> Option<Bytes> {
+        if self.length > MAX_BODY_BYTES {
+            return None;
+        }
+        let body = self.shared.upgrade()?.bodies.get(self.id)?;
+        let (start, end) = (usize::try_from(part.start).ok()?, usize::try_from(part.end).ok()?);
+        (start <= end && end <= body.len()).then(|| body.slice(start..end))
+    }
+
     fn open(self: Arc<Self>, range: Range<u64>) -> Opening {
         Box::pin(async move {
             if range.start > range.end || range.end > self.length {
                 return Err(Error::new(ErrorKind::Invalid, "read cached body").with_detail("a range beyond its end"));
             }
+            if let Some(part) = self.at_hand(&range) {
+                return Ok(part.into());
+            }
+            if self.shared.upgrade().is_some_and(|shared| shared.bodies.takes(self.length)) {
+                let body = off_thread(move || self.read_whole()).await??;
+                // The range is within its length, and that is within memory.
+                return Ok(body.slice(range.start as usize..range.end as usize).into());
+            }
+            let left = range.end - range.start;
             let (cursor, batch) = off_thread(move || {
                 let mut cursor = Cursor::open(self, range)?;
                 let batch = cursor.read()?;
                 Ok((cursor, batch))
             })
             .await??;
-            let mut batch = batch;
-            if cursor.range.is_empty() && batch.len() <= 1 {
-                return Ok(batch.pop_front().unwrap_or_default().into());
+            if cursor.range.is_empty() {
+                return Ok(batch.into());
             }
-            let left =
-                cursor.range.end - cursor.range.start + batch.iter().map(|bytes| bytes.len() as u64).sum::<u64>();
             Ok(Body::boxed(Box::pin(Reading { batch, next: Next::Idle(cursor), left })))
         })
     }
@@ -205,55 +238,62 @@ impl Cursor {
         Ok(Self { file, blob, range, at: Some(0) })
     }
 
-    /// The next blocks, each as far as it is asked for; checked.
-    fn read(&mut self) -> Result<VecDeque<Bytes>> {
-        let mut batch = VecDeque::new();
+    /// The next blocks, as far as they are asked for, in one piece; checked.
+    fn read(&mut self) -> Result<Bytes> {
         if self.range.is_empty() {
-            return Ok(batch);
+            return Ok(Bytes::new());
         }
-        let step = (BLOCK_BYTES + SUM_BYTES) as u64;
         let first = self.range.start / BLOCK_BYTES as u64;
         let blocks = (self.range.end.div_ceil(BLOCK_BYTES as u64) - first).min(BATCH_BLOCKS as u64);
         let from = first * BLOCK_BYTES as u64;
         let until = self.blob.length.min((first + blocks) * BLOCK_BYTES as u64);
-        let mut buffer = vec![0; (until - from) as usize + blocks as usize * SUM_BYTES];
+        let mut data = vec![0; (until - from) as usize];
+        let mut sums = [[0; SUM_BYTES]; BATCH_BLOCKS];
         if self.at != Some(first) {
             self.file
-                .seek(SeekFrom::Start(HEADER_BYTES + first * step))
+                .seek(SeekFrom::Start(HEADER_BYTES + first * (BLOCK_BYTES + SUM_BYTES) as u64))
                 .map_err(|_| self.blob.broken("cannot seek"))?;
         }
-        self.file.read_exact(&mut buffer).map_err(|_| self.blob.broken("the file ends early"))?;
+        // The checksums go elsewhere, so that the body lies in one piece without being moved.
+        let mut places: Vec<IoSliceMut<'_>> = (data.chunks_mut(BLOCK_BYTES).zip(&mut sums))
+            .flat_map(|(block, sum)| [IoSliceMut::new(block), IoSliceMut::new(sum)])
+            .collect();
+        fill(&mut self.file, &mut places).map_err(|_| self.blob.broken("the file ends early"))?;
         self.at = Some(first + blocks);
-        for (block, stored) in (first..).zip(buffer.chunks(BLOCK_BYTES + SUM_BYTES)) {
-            let (data, stored) = stored.split_at(stored.len() - SUM_BYTES);
-            if sum(self.blob.id, block, data) != stored {
+        for (number, (block, stored)) in (first..).zip(data.chunks(BLOCK_BYTES).zip(&sums)) {
+            if sum(self.blob.id, number, block) != *stored {
                 return Err(self.blob.broken("a block is damaged"));
             }
         }
-        let buffer = Bytes::from(buffer);
-        for block in first..first + blocks {
-            let begin = block * BLOCK_BYTES as u64;
-            let end = self.blob.length.min(begin + BLOCK_BYTES as u64);
-            let wanted = self.range.start.max(begin)..self.range.end.min(end);
-            let place = (block - first) * step + (wanted.start - begin);
-            let length = wanted.end - wanted.start;
-            batch.push_back(buffer.slice(place as usize..(place + length) as usize));
-            self.range.start = wanted.end;
-        }
-        Ok(batch)
+        let wanted = self.range.start - from..self.range.end.min(until) - from;
+        self.range.start = from + wanted.end;
+        Ok(Bytes::from(data).slice(wanted.start as usize..wanted.end as usize))
     }
+}
+
+/// Fills all of these places, one after the other.
+fn fill(file: &mut impl Read, mut places: &mut [IoSliceMut<'_>]) -> io::Result<()> {
+    while !places.is_empty() {
+        match file.read_vectored(places) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => IoSliceMut::advance_slices(&mut places, read),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A body being read: a batch of blocks at hand, and the next one on its way. Holds at most eight blocks.
 struct Reading {
-    batch: VecDeque<Bytes>,
+    batch: Bytes,
     next: Next,
     left: u64,
 }
 
 enum Next {
     Idle(Cursor),
-    Running(JoinHandle<(Cursor, Result<VecDeque<Bytes>>)>),
+    Running(JoinHandle<(Cursor, Result<Bytes>)>),
     Ended,
 }
 
@@ -288,9 +328,11 @@ impl HttpBody for Reading {
                 (None, Ok(_)) => {}
             }
         }
-        let Some(bytes) = this.batch.pop_front() else { return Poll::Ready(None) };
-        this.left -= bytes.len() as u64;
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+        if this.batch.is_empty() {
+            return Poll::Ready(None);
+        }
+        this.left -= this.batch.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(mem::take(&mut this.batch)))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -524,7 +566,7 @@ mod tests {
     fn file(name: &str, body: &[u8]) -> (Arc<Shared>, PathBuf) {
         let dir = std::env::temp_dir().join(format!("netcomm-files-{}-{name}", std::process::id()));
         drop(std::fs::remove_dir_all(&dir));
-        let bounds = Bounds { all: 1 << 30, body: 1 << 30, heads: 0, memory: 0 };
+        let bounds = Bounds { all: 1 << 30, body: 1 << 30, heads: 0, hot: 1 << 20, memory: 0 };
         let (shared, _) = Shared::new(dir.clone(), bounds);
         std::fs::create_dir_all(dir.join("parts")).expect("made");
         let path = shared.part_path(ID);
@@ -542,7 +584,7 @@ mod tests {
         let mut cursor = Cursor::open(DiskBlob::known(shared, ID, length as u64), range)?;
         let mut all = Vec::new();
         while !cursor.range.is_empty() {
-            cursor.read()?.iter().for_each(|bytes| all.extend_from_slice(bytes));
+            all.extend_from_slice(&cursor.read()?);
         }
         Ok(all)
     }
@@ -562,6 +604,53 @@ mod tests {
                 assert!(found == body[from..until], "{from}..{until}");
             }
         }
+        drop(std::fs::remove_dir_all(dir));
+    }
+
+    /// What a system gives that reads little at a time, or into one place only.
+    #[test]
+    fn places_are_filled_whatever_a_read_brings() {
+        struct Few(Vec<u8>, usize);
+        impl Read for Few {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                let count = self.1.min(buffer.len()).min(self.0.len());
+                buffer[..count].copy_from_slice(&self.0[..count]);
+                self.0.drain(..count);
+                Ok(count)
+            }
+        }
+        let all = body(20);
+        for few in 1..=20 {
+            let (mut first, mut second, mut third) = ([0; 9], [0; 4], [0; 7]);
+            let mut places = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second), IoSliceMut::new(&mut third)];
+            fill(&mut Few(all.clone(), few), &mut places).expect("enough");
+            assert_eq!([&first[..], &second, &third].concat(), all, "{few} at a time");
+            let mut places = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+            assert!(fill(&mut Few(all[..12].to_vec(), few), &mut places).is_err(), "{few} at a time");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_what_is_sound_and_in_use_is_kept() {
+        let body = body(100_000);
+        let (shared, dir) = file("kept", &body);
+        let reads = async |blob: &Arc<DiskBlob>| {
+            let part = Arc::clone(blob).open(7..99_000).await.expect("opens").collect(usize::MAX).await.expect("whole");
+            assert!(part == body[7..99_000]);
+        };
+        for (state, is_kept) in [(NEW, false), (PLACED, true), (RELEASED, false)] {
+            let blob = DiskBlob::new(&shared, ID, 100_000, state);
+            reads(&blob).await;
+            assert_eq!(blob.at_hand(&(0..100_000)).is_some(), is_kept, "{state}");
+            shared.bodies.remove(ID);
+        }
+        let blob = DiskBlob::known(&shared, ID, 100_000);
+        reads(&blob).await;
+        assert_eq!(blob.at_hand(&(5..9)).as_deref(), Some(&body[5..9]));
+        assert!(blob.at_hand(&(5..100_001)).is_none());
+        drop(blob.broken("found by another reader"));
+        assert!(blob.at_hand(&(5..9)).is_none());
+        assert!(Arc::clone(&blob).open(5..9).await.is_err());
         drop(std::fs::remove_dir_all(dir));
     }
 

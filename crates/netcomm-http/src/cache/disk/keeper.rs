@@ -316,6 +316,8 @@ impl Keeper {
                 Some(blob) => blob.release(),
                 None => self.delete(self.shared.blob_path(id)),
             }
+            // After the release, since nothing that is released is kept.
+            self.shared.bodies.remove(id);
         }
         for done in after.done {
             // Who waited may have left.

@@ -1,5 +1,6 @@
 //! Responses kept in a directory.
 
+mod bodies;
 mod files;
 mod heads;
 mod index;
@@ -34,7 +35,10 @@ use crate::cache::store::{Change, Stats, Store, Variants, WriteBlob};
 /// given out. A crash or a power cut may lose what was stored within the last two seconds (4096 changes at most), and
 /// nothing else: an entry that was removed without a newer one in its place does not come back.
 ///
-/// Memory: the decoded heads (16 MiB by default), 8 MiB of the database, and for each body under way at most half a MiB
+/// Bodies of at most 256 KiB that were read lately stay in memory, checked as they were read, so that a hit needs neither
+/// a thread nor the file. One whose entry is removed, replaced, invalidated or found damaged goes out with it.
+///
+/// Memory: the decoded heads (16 MiB by default), those bodies (32 MiB by default), 8 MiB of the database, and for each body under way at most half a MiB
 /// and a chunk. All reading and writing happens on threads that may block: one of its own, and tokio's.
 ///
 /// On disk there is at most `max_bytes`, as files and rows are counted, beside a margin for what comes in at the moment
@@ -77,7 +81,7 @@ impl Disk {
 
     /// Settings beside these two.
     pub fn builder(dir: impl Into<PathBuf>, max_bytes: u64) -> DiskBuilder {
-        let bounds = Bounds { all: max_bytes, body: max_bytes / 4, heads: 16 * 1024 * 1024, memory: 32 * 1024 * 1024 };
+        let bounds = Bounds { all: max_bytes, body: max_bytes / 4, heads: 16 << 20, hot: 32 << 20, memory: 32 << 20 };
         DiskBuilder { dir: dir.into(), bounds }
     }
 
@@ -175,6 +179,15 @@ impl DiskBuilder {
     /// are kept only if they take less than a sixteenth.
     pub fn max_head_bytes(mut self, max_head_bytes: u64) -> Self {
         self.bounds.heads = max_head_bytes;
+        self
+    }
+
+    /// Bytes of bodies from files that are kept in memory, beside those that readers hold; by default 32 MiB, and 0 for
+    /// none. A body is kept once it was read, if it has at most 256 KiB, so that what is only stored pushes nothing out;
+    /// what was not read for longest goes first. While a body is kept, damage to its file goes unnoticed; without, each
+    /// answer reads and checks its file on a thread that may block.
+    pub fn max_hot_bytes(mut self, max_hot_bytes: u64) -> Self {
+        self.bounds.hot = max_hot_bytes;
         self
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use netcomm_core::Error;
 use tokio::sync::{oneshot, watch};
 
+use super::bodies::Bodies;
 use super::files::DiskBlob;
 use super::heads::Heads;
 use super::index::Index;
@@ -79,6 +80,7 @@ pub(super) struct Shared {
     commands: Sender<Command>,
     index: RwLock<Option<Arc<Index>>>,
     pub(super) heads: Heads,
+    pub(super) bodies: Bodies,
     /// What takes the store's place if the directory cannot be used.
     pub(super) memory: Memory,
     /// The blobs that somebody holds, so that each has one owner.
@@ -99,6 +101,7 @@ pub(super) struct Bounds {
     pub(super) all: u64,
     pub(super) body: u64,
     pub(super) heads: u64,
+    pub(super) hot: u64,
     pub(super) memory: u64,
 }
 
@@ -114,6 +117,7 @@ impl Shared {
             commands,
             index: RwLock::new(None),
             heads: Heads::new(bounds.heads),
+            bodies: Bodies::new(bounds.hot),
             memory: Memory::new(bounds.memory),
             blobs: Mutex::default(),
             next_blob: AtomicU64::new(0),
@@ -175,6 +179,7 @@ impl Shared {
         *self.index.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.mode.send_replace(mode);
         self.heads.clear();
+        self.bodies.close();
     }
 
     pub(super) fn index(&self) -> Option<Arc<Index>> {
