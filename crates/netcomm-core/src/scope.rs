@@ -1,6 +1,7 @@
 //! A right to use the network that can only be narrowed: pure.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::pattern::{Pattern, default_port};
 use crate::policy::PrivateAddresses;
+use crate::rate::Rate;
+use crate::slots::Slots;
 
 /// What may be reached, how, and how much: what an application hands to a plugin in place of its own client.
 ///
@@ -40,6 +43,8 @@ struct Layer {
     rules: Rules,
     revoked: AtomicBool,
     requests: AtomicU64,
+    /// What components keep of this layer: the state of its limits.
+    slots: Slots,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -50,6 +55,8 @@ struct Rules {
     channels: Option<Vec<String>>,
     private_addresses: PrivateAddresses,
     max_requests: Option<u64>,
+    rate: Option<Rate>,
+    concurrency: Option<NonZeroUsize>,
     max_request_bytes: Option<u64>,
     max_response_bytes: Option<u64>,
     timeout: Option<Duration>,
@@ -76,7 +83,7 @@ impl Scope {
     /// The name of the innermost layer.
     #[must_use]
     pub fn name(&self) -> Option<&Arc<str>> {
-        self.layers().last().map(|layer| &layer.name)
+        self.arcs().last().map(|layer| &layer.name)
     }
 
     /// The scope in which both this one and `other` agree.
@@ -85,8 +92,8 @@ impl Scope {
         if self.layers.is_none() {
             return other.clone();
         }
-        let mut layers: Vec<_> = self.layers().cloned().collect();
-        for layer in other.layers() {
+        let mut layers: Vec<_> = self.arcs().cloned().collect();
+        for layer in other.arcs() {
             if !layers.iter().any(|known| Arc::ptr_eq(known, layer)) {
                 layers.push(Arc::clone(layer));
             }
@@ -96,7 +103,7 @@ impl Scope {
 
     /// Ends this layer: whatever carries it, here or narrowed further, is refused from now on. Cannot be undone.
     pub fn revoke(&self) {
-        if let Some(layer) = self.layers().last() {
+        if let Some(layer) = self.arcs().last() {
             layer.revoked.store(true, Ordering::Release);
         }
     }
@@ -104,7 +111,7 @@ impl Scope {
     /// Whether a layer was revoked.
     #[must_use]
     pub fn is_revoked(&self) -> bool {
-        self.layers().any(|layer| layer.revoked.load(Ordering::Acquire))
+        self.arcs().any(|layer| layer.revoked.load(Ordering::Acquire))
     }
 
     /// Whether a request may be sent. Does not touch the budget.
@@ -130,7 +137,7 @@ impl Scope {
             true => None,
             false => Some(Host::parse(host)?),
         };
-        for layer in self.layers() {
+        for layer in self.arcs() {
             let refuse = |why: String| {
                 Err(Error::new(ErrorKind::Denied, "check scope")
                     .with_detail(format!("scope {:?}: {why}", layer.name))
@@ -159,7 +166,7 @@ impl Scope {
     ///
     /// As [`check`](Self::check).
     pub fn check_channel(&self, channel: &str) -> Result<()> {
-        for layer in self.layers() {
+        for layer in self.arcs() {
             layer.check_alive()?;
             if layer.rules.channels.as_ref().is_some_and(|channels| !channels.iter().any(|own| own == channel)) {
                 return Err(Error::new(ErrorKind::Denied, "check scope")
@@ -175,13 +182,13 @@ impl Scope {
     ///
     /// [`ErrorKind::Busy`] naming the layer whose budget is used up.
     pub fn spend_request(&self) -> Result<()> {
-        for layer in self.layers() {
+        for layer in self.arcs() {
             let Some(max) = layer.rules.max_requests else { continue };
             let spent = layer
                 .requests
                 .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < max).then_some(used + 1));
             if spent.is_err() {
-                for earlier in self.layers().take_while(|earlier| !Arc::ptr_eq(earlier, layer)) {
+                for earlier in self.arcs().take_while(|earlier| !Arc::ptr_eq(earlier, layer)) {
                     if earlier.rules.max_requests.is_some() {
                         earlier.requests.fetch_sub(1, Ordering::AcqRel);
                     }
@@ -196,34 +203,82 @@ impl Scope {
     /// The guard: on if a layer turns it on.
     #[must_use]
     pub fn private_addresses(&self) -> PrivateAddresses {
-        let denied = self.layers().any(|layer| layer.rules.private_addresses == PrivateAddresses::Deny);
+        let denied = self.arcs().any(|layer| layer.rules.private_addresses == PrivateAddresses::Deny);
         if denied { PrivateAddresses::Deny } else { PrivateAddresses::Allow }
     }
 
     /// The least of the layers' bounds on the bytes of one request body.
     #[must_use]
     pub fn max_request_bytes(&self) -> Option<u64> {
-        self.layers().filter_map(|layer| layer.rules.max_request_bytes).min()
+        self.arcs().filter_map(|layer| layer.rules.max_request_bytes).min()
     }
 
     /// The least of the layers' bounds on the decoded bytes of one response body.
     #[must_use]
     pub fn max_response_bytes(&self) -> Option<u64> {
-        self.layers().filter_map(|layer| layer.rules.max_response_bytes).min()
+        self.arcs().filter_map(|layer| layer.rules.max_response_bytes).min()
     }
 
     /// The least of the layers' bounds on the time of one call.
     #[must_use]
     pub fn timeout(&self) -> Option<Duration> {
-        self.layers().filter_map(|layer| layer.rules.timeout).min()
+        self.arcs().filter_map(|layer| layer.rules.timeout).min()
+    }
+
+    /// The layers, outermost first. Empty for the unlimited scope.
+    ///
+    /// For components that keep state of a layer, as of its [`rate`](ScopeBuilder::rate). An application has no use for it.
+    pub fn layers(&self) -> impl Iterator<Item = ScopeLayer<'_>> {
+        self.arcs().map(|layer| ScopeLayer { layer })
     }
 
     fn has_patterns(&self) -> bool {
-        self.layers().any(|layer| layer.rules.allow.is_some() || !layer.rules.deny.is_empty())
+        self.arcs().any(|layer| layer.rules.allow.is_some() || !layer.rules.deny.is_empty())
     }
 
-    fn layers(&self) -> impl Iterator<Item = &Arc<Layer>> {
+    fn arcs(&self) -> impl Iterator<Item = &Arc<Layer>> {
         self.layers.iter().flat_map(|layers| layers.iter())
+    }
+}
+
+/// One layer of a [`Scope`], as components see it.
+#[derive(Clone, Copy)]
+pub struct ScopeLayer<'a> {
+    layer: &'a Arc<Layer>,
+}
+
+impl<'a> ScopeLayer<'a> {
+    /// The name of the scope that brought this layer.
+    #[must_use]
+    pub fn name(&self) -> &'a Arc<str> {
+        &self.layer.name
+    }
+
+    /// How often requests may be sent, all origins together.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.layer.rules.rate
+    }
+
+    /// How many requests may be under way at a time, all origins together.
+    #[must_use]
+    pub fn concurrency(&self) -> Option<NonZeroUsize> {
+        self.layer.rules.concurrency
+    }
+
+    /// The one value of type `T` that belongs to this layer, which `make` makes when it is asked for first. Every scope that
+    /// carries the layer sees the same one, and it lives as long as the layer does.
+    ///
+    /// A component names a type of its own here, so that nobody else can reach its state. Where two make one at the same
+    /// time, one of the two stays and both are given that one.
+    pub fn state<T: Send + Sync + 'static>(&self, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        self.layer.slots.get_or_make(make)
+    }
+}
+
+impl fmt::Debug for ScopeLayer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopeLayer").field("name", &self.layer.name).field("rules", &self.layer.rules).finish()
     }
 }
 
@@ -252,7 +307,7 @@ fn host_and_port(authority: &Authority) -> (&str, Option<u16>) {
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for layer in self.layers() {
+        for layer in self.arcs() {
             list.entry(&format_args!(
                 "{:?} {:?} revoked={}",
                 layer.name,
@@ -336,6 +391,20 @@ impl ScopeBuilder {
         self
     }
 
+    /// How often requests may be sent, all origins together, redirects and repetitions counted. What comes too early waits
+    /// its turn as long as its deadline allows.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.rules.rate = Some(rate);
+        self
+    }
+
+    /// How many requests may be under way at a time, all origins together, each until the end of its response's body. Others
+    /// wait, first come first served, as long as their deadlines allow.
+    pub fn concurrency(mut self, requests: NonZeroUsize) -> Self {
+        self.rules.concurrency = Some(requests);
+        self
+    }
+
     /// Bytes of one request body.
     pub fn max_request_bytes(mut self, bytes: u64) -> Self {
         self.rules.max_request_bytes = Some(bytes);
@@ -357,8 +426,13 @@ impl ScopeBuilder {
     /// The scope.
     #[must_use]
     pub fn build(self) -> Scope {
-        let layer =
-            Layer { name: self.name, rules: self.rules, revoked: AtomicBool::new(false), requests: AtomicU64::new(0) };
+        let layer = Layer {
+            name: self.name,
+            rules: self.rules,
+            revoked: AtomicBool::new(false),
+            requests: AtomicU64::new(0),
+            slots: Slots::default(),
+        };
         Scope { layers: Some(Arc::new([Arc::new(layer)])) }
     }
 }
@@ -423,6 +497,22 @@ mod tests {
         assert!(outer.spend_request().is_ok());
         assert!(outer.spend_request().is_ok(), "the refused request took nothing from the outer budget");
         assert!(outer.spend_request().is_err());
+    }
+
+    #[test]
+    fn what_a_component_keeps_of_a_layer_is_seen_by_all_who_carry_it() {
+        let rate = Rate::per_second(std::num::NonZeroU32::MIN);
+        let outer = Scope::builder("outer").allow_all().rate(rate).concurrency(NonZeroUsize::MIN).build();
+        let inner = outer.narrow(&Scope::builder("inner").allow_all().build());
+        let other = Scope::builder("outer").allow_all().build();
+        let kept = |scope: &Scope| -> Vec<Arc<String>> {
+            scope.layers().map(|layer| layer.state(|| Arc::new(layer.name().to_string()))).collect()
+        };
+        let (first, second, third) = (kept(&outer), kept(&inner), kept(&other));
+        assert!(Arc::ptr_eq(&first[0], &second[0]) && !Arc::ptr_eq(&first[0], &third[0]));
+        assert_eq!(second.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["outer", "inner"]);
+        let limits: Vec<_> = inner.layers().map(|layer| (layer.rate(), layer.concurrency())).collect();
+        assert_eq!(limits, [(Some(rate), Some(NonZeroUsize::MIN)), (None, None)]);
     }
 
     #[test]

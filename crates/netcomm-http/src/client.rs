@@ -22,6 +22,7 @@ use crate::decode;
 use crate::headers;
 use crate::hedge::Hedge;
 use crate::intercept::{Chain, Intercept};
+use crate::limit::Gates;
 use crate::offline::Offline;
 use crate::pool::{Http2, Pool, PoolLimits, PoolSnapshot, Settings};
 use crate::redirect::Redirects;
@@ -46,6 +47,9 @@ use crate::standing::Resilience;
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
     pub(crate) scope: Scope,
+    /// The limits of the scope's layers.
+    #[allow(dead_code, reason = "the pipeline passes through it next")]
+    pub(crate) gates: Gates,
     pub(crate) session: Arc<Session>,
 }
 
@@ -181,7 +185,9 @@ impl Client {
             #[cfg(feature = "cookies")]
             cookies: self.session.cookies.as_ref().map(|_| CookieJar::new()),
         };
-        Self { inner: Arc::clone(&self.inner), scope: self.scope.narrow(&scope), session: Arc::new(session) }
+        let scope = self.scope.narrow(&scope);
+        let gates = Gates::of(&scope, self.clock());
+        Self { inner: Arc::clone(&self.inner), scope, gates, session: Arc::new(session) }
     }
 
     /// A handle of its own sees only what was stored through handles of the same scope.
@@ -645,6 +651,7 @@ impl ClientBuilder {
             None => Wire::Pool(Pool::new(&env, settings)),
         };
         Ok(Client {
+            gates: Gates::of(&self.policy.scope, env.clock()),
             scope: self.policy.scope.clone(),
             session: Arc::new(Session {
                 #[cfg(feature = "cache")]

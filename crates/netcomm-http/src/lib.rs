@@ -18,6 +18,8 @@ mod flight;
 mod headers;
 mod hedge;
 mod intercept;
+#[allow(dead_code, reason = "the pipeline passes through it next")]
+mod limit;
 #[cfg(feature = "multipart")]
 pub mod multipart;
 mod offline;
@@ -48,8 +50,9 @@ pub use client::{Client, ClientBuilder, PoolView};
 pub use cookie::CookieJar;
 pub use hedge::Hedge;
 pub use intercept::{Intercept, Next};
+pub use limit::{Adaptive, Concurrency};
 pub use netcomm_core::{
-    Backoff, Body, Budget, Env, Error, ErrorKind, GaveUp, Jitter, Limits, Policy, Result, Scope, Secret, Stage,
+    Backoff, Body, Budget, Env, Error, ErrorKind, GaveUp, Jitter, Limits, Policy, Rate, Result, Scope, Secret, Stage,
     Timeouts,
 };
 pub use offline::Offline;

@@ -18,6 +18,7 @@ static ROOMS: &[(&str, &str, &str)] = &[
     // Its adapters serve the one, its reader of proxy variables the other.
     ("hyper_util", "netcomm-dial", "proxy"),
     ("h2", "netcomm-http", "conn"),
+    ("governor", "netcomm-http", "limit/rate"),
     ("psl", "netcomm-http", "cookie"),
     ("async_compression", "netcomm-http", "decode"),
     ("redb", "netcomm-http", "cache/disk/index"),
