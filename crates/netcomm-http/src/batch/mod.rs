@@ -1,7 +1,8 @@
 //! Many small calls as one request.
 //!
 //! A [`Batcher`] gathers what is called within a short time and sends it as one request; each caller gets its own
-//! answer or error. What a batch looks like is for its [`Codec`] to say: [`JsonArray`] and [`JsonRpc`] are ready.
+//! answer or error. What a batch looks like is for its [`Codec`] to say: [`JsonArray`], [`JsonRpc`] and
+//! [`MultipartMixed`] are ready.
 //!
 //! - What fails for one call fails for that one alone: an answer that says so, that cannot be read, that is missing or
 //!   comes twice. What fails for all is told to each caller: no response, a status other than 2xx, a response that is no
@@ -19,6 +20,7 @@ mod json;
 mod json_array;
 #[cfg(feature = "json")]
 mod json_rpc;
+mod mixed;
 mod window;
 
 pub use batcher::{Batcher, BatcherBuilder};
@@ -29,3 +31,4 @@ pub use json::Json;
 pub use json_array::JsonArray;
 #[cfg(feature = "json")]
 pub use json_rpc::{JsonRpc, RpcCall, RpcError};
+pub use mixed::{ContentIds, MultipartMixed};

@@ -1,7 +1,9 @@
 //! The ready codecs on the wire.
 
+use bytes::Bytes;
+use http::Request;
 use netcomm_core::ErrorKind;
-use netcomm_http::batch::{Batcher, JsonRpc, RpcError};
+use netcomm_http::batch::{Batcher, JsonRpc, MultipartMixed, RpcError};
 use netcomm_http::testing::{ReceivedRequest, Reply, ScriptedServer};
 use serde_json::{Value, json};
 
@@ -82,5 +84,40 @@ async fn json_rpc_alone_and_refused() {
     }
     for request in stage.server.requests() {
         assert!(request.text().starts_with('{'), "one call is no array");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn multipart_by_id_and_by_order() {
+    for with_ids in [true, false] {
+        let stage = stage(ScriptedServer::builder().handler(move |request: &ReceivedRequest| {
+            let content_type = request.header("content-type").unwrap();
+            let boundary = format!("--{}", content_type.split_once("boundary=").unwrap().1);
+            let text = request.text();
+            let parts = text.split(&boundary).filter(|part| part.contains("HTTP/1.1"));
+            let mut answers: Vec<String> = parts
+                .map(|part| {
+                    let id = part.split("Content-ID: <").nth(1).unwrap().split('>').next().unwrap();
+                    let path = part.split(" HTTP/1.1").next().unwrap().rsplit(' ').next().unwrap();
+                    let id = if with_ids { format!("Content-ID: <response-{id}>\r\n") } else { String::new() };
+                    let status = if path == "/lost" { "404 Not Found" } else { "200 OK" };
+                    format!("--b\r\nContent-Type: application/http\r\n{id}\r\nHTTP/1.1 {status}\r\nx-path: {path}\r\n\r\n{path}\r\n")
+                })
+                .collect();
+            if with_ids {
+                answers.reverse();
+            }
+            let body = format!("preamble\r\n{}--b--\r\nepilogue", answers.concat());
+            Reply::status(202).header("content-type", "multipart/mixed; boundary=\"b\"").body(body)
+        }));
+        let batcher = Batcher::builder(&stage.client(), URL, MultipartMixed::new()).build().unwrap();
+        let call = |path: &str| batcher.call(Request::get(path).body(Bytes::new()).unwrap());
+        let (first, lost, last) = soon(async { tokio::join!(call("/a"), call("/lost"), call("/b")) }).await;
+        for (response, status, path) in [(first, 200, "/a"), (lost, 404, "/lost"), (last, 200, "/b")] {
+            let response = response.unwrap();
+            assert_eq!((response.status().as_u16(), response.body().as_ref()), (status, path.as_bytes()));
+            assert_eq!(response.headers()["x-path"], path);
+        }
+        assert_eq!(stage.server.request_count(), 1);
     }
 }
