@@ -33,14 +33,20 @@ fn core() {
 
 #[test]
 fn http() {
+    use netcomm_http::batch::{
+        Answers, Batcher, BatcherBuilder, Encoded, Json, JsonArray, JsonRpc, MultipartMixed, RpcCall, RpcError,
+    };
     use netcomm_http::testing::{
         Gate, ReceivedRequest, Recorder, Recording, Replayer, Reply, Script, ScriptedServer, ScriptedServerBuilder,
     };
     use netcomm_http::{Client, ClientBuilder, Request, RequestBuilder, Response};
 
-    all!(send: Request, RequestBuilder, Response);
+    all!(send: BatcherBuilder<JsonRpc>, Request, RequestBuilder, Response);
     all!(send_and_sync: ClientBuilder, ReceivedRequest, Recording, Reply, Script, ScriptedServerBuilder);
-    all!(cheap_handle: Client, Gate, Recorder, Replayer, ScriptedServer);
+    all!(send_and_sync:
+        Answers<Json>, Encoded<usize>, Json, JsonArray, JsonRpc, MultipartMixed, RpcCall, RpcError,
+    );
+    all!(cheap_handle: Batcher<JsonRpc>, Batcher<MultipartMixed>, Client, Gate, Recorder, Replayer, ScriptedServer);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 mod address;
 mod alarm;
 mod auth;
+#[cfg(feature = "batch")]
+pub mod batch;
 mod breaker;
 #[cfg(feature = "cache")]
 pub mod cache;

@@ -1,6 +1,8 @@
 //! Integration tests.
 
 mod auth;
+#[cfg(feature = "batch")]
+mod batch;
 mod breakers;
 #[cfg(feature = "cache")]
 mod cache;
