@@ -37,6 +37,7 @@ use crate::auth::Credentials;
 use crate::client::Client;
 use crate::conn::Meta;
 use crate::intercept::{End as ChainEnd, Facts as CallFacts, Next};
+use crate::limit::Permits;
 use crate::redirect::{self, Follow};
 use crate::request::{Continued, Options, Request};
 use crate::response::{Facts, Response};
@@ -121,6 +122,8 @@ struct Call<'c> {
     outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
     end: End,
+    /// What the present attempt has passed, until its body has it.
+    permits: Option<Permits>,
     trail: Trail,
     gave_up: Option<GaveUp>,
     retry_at: Option<Instant>,
@@ -183,6 +186,7 @@ impl<'c> Call<'c> {
             outgoing: None,
             lost: None,
             end: End::Now(0),
+            permits: None,
             trail: Trail::default(),
             gave_up: None,
             retry_at: None,

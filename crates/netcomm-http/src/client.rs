@@ -7,8 +7,8 @@ use std::sync::Arc;
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcomm_core::{
-    AnyTransport, Body, Budget, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Redacted, Result, Scope,
-    Tap, Timeouts,
+    AnyTransport, Body, Budget, Clock, Env, Error, ErrorKind, HttpTransport, Limits, Policy, Rate, Redacted, Result,
+    Scope, Tap, Timeouts,
 };
 use url::Url;
 
@@ -22,14 +22,14 @@ use crate::decode;
 use crate::headers;
 use crate::hedge::Hedge;
 use crate::intercept::{Chain, Intercept};
-use crate::limit::Gates;
+use crate::limit::{Concurrency, Gates};
 use crate::offline::Offline;
 use crate::pool::{Http2, Pool, PoolLimits, PoolSnapshot, Settings};
 use crate::redirect::Redirects;
 use crate::request::{Request, RequestBuilder};
 use crate::response::Response;
 use crate::retry::Retry;
-use crate::standing::Resilience;
+use crate::standing::{Guards, Resilience};
 
 /// An HTTP client. Cheap to clone; clones share connections, cookies and credentials.
 ///
@@ -48,7 +48,6 @@ pub struct Client {
     pub(crate) inner: Arc<Inner>,
     pub(crate) scope: Scope,
     /// The limits of the scope's layers.
-    #[allow(dead_code, reason = "the pipeline passes through it next")]
     pub(crate) gates: Gates,
     pub(crate) session: Arc<Session>,
 }
@@ -353,6 +352,8 @@ pub struct ClientBuilder {
     hedge: Option<Hedge>,
     breaker: Option<Breaker>,
     budget: Budget,
+    rate: Option<Rate>,
+    concurrency: Option<Concurrency>,
     offline: Offline,
     #[cfg(feature = "cache")]
     cache: Option<crate::cache::Cache>,
@@ -390,6 +391,8 @@ impl ClientBuilder {
             hedge: None,
             breaker: None,
             budget: Budget::default(),
+            rate: None,
+            concurrency: None,
             offline: Offline::default(),
             #[cfg(feature = "cache")]
             cache: None,
@@ -567,6 +570,21 @@ impl ClientBuilder {
         self
     }
 
+    /// How often each origin is sent a request, redirects and repetitions counted. Calls wait for their turn, first come
+    /// first served, as long as their deadline and [`Timeouts::blocked`] allow; one that cannot make it fails at once. Default:
+    /// no limit. A [`Scope`] may have a limit of its own over all origins.
+    pub fn rate(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
+    /// How many requests to each origin may be under way at a time. Calls wait as for [`rate`](Self::rate). Default: no limit
+    /// but that of the pool.
+    pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
+        self.concurrency = Some(concurrency);
+        self
+    }
+
     /// What becomes of calls while there is no network. Default [`Offline::Fail`].
     pub fn offline(mut self, offline: Offline) -> Self {
         self.offline = offline;
@@ -679,7 +697,14 @@ impl ClientBuilder {
                 call_interceptors: self.call_interceptors,
                 attempt_interceptors: self.attempt_interceptors,
                 deduplicate: self.deduplicate,
-                resilience: Resilience::new(self.retry, self.hedge, self.breaker, self.budget),
+                resilience: Resilience::new(Guards {
+                    retry: self.retry,
+                    hedge: self.hedge,
+                    breaker: self.breaker,
+                    budget: self.budget,
+                    rate: self.rate,
+                    concurrency: self.concurrency,
+                }),
                 offline: self.offline,
                 flights: Arc::default(),
                 #[cfg(feature = "cache")]

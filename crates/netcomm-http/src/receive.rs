@@ -12,6 +12,7 @@ use netcomm_core::{Body, CallId, Clock, Error, ErrorKind, Event, Interest, MinRa
 
 use crate::alarm::Alarm;
 use crate::conn::WireBody;
+use crate::limit::Permits;
 use crate::progress::OnProgress;
 use crate::timing::ReceiveTime;
 
@@ -92,6 +93,7 @@ pub(crate) fn bounded(
     head_at: Instant,
     receive: ReceiveTime,
     report: Option<Arc<EndReport>>,
+    permits: Option<Permits>,
 ) -> Body {
     let total = match &source {
         Source::Wire(body) => body.size_hint().exact(),
@@ -106,6 +108,7 @@ pub(crate) fn bounded(
         head_at,
         receive,
         report,
+        permits,
         since: None,
         window: Window::default(),
         ended: false,
@@ -121,6 +124,8 @@ struct Receive {
     head_at: Instant,
     receive: ReceiveTime,
     report: Option<Arc<EndReport>>,
+    /// What makes room for others when the body ends.
+    permits: Option<Permits>,
     /// Since when the caller has been waiting for the next piece.
     since: Option<Instant>,
     window: Window,
@@ -149,6 +154,7 @@ impl Receive {
 
     fn end(&mut self, error: Option<ErrorKind>) {
         self.ended = true;
+        self.permits = None;
         if let Some(report) = self.report.take() {
             report.ended(self.got, error);
         }

@@ -6,41 +6,58 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use netcomm_core::{Budget, Clock, Purse, Random};
+use netcomm_core::{Budget, Clock, Purse, Random, Rate};
 
 use crate::breaker::{Admission, Breaker, Circuit, Turn};
 use crate::hedge::{Hedge, Latency};
+use crate::limit::{Concurrency, Gate};
 use crate::origin::Origin;
 use crate::retry::Retry;
 
-/// How many origins are remembered: those asked last. Some 700 bytes each.
+/// How many origins are remembered: those asked last. Some kilobyte each.
 const ORIGINS: NonZeroUsize = NonZeroUsize::new(1024).expect("not zero");
 
-/// What a client does against failures, and how each origin stands with it.
-pub(crate) struct Resilience {
+/// What a client does against failures.
+#[derive(Clone, Debug)]
+pub(crate) struct Guards {
     pub(crate) retry: Option<Retry>,
     pub(crate) hedge: Option<Hedge>,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) budget: Budget,
+    pub(crate) rate: Option<Rate>,
+    pub(crate) concurrency: Option<Concurrency>,
+}
+
+/// What a client does against failures, and how each origin stands with it.
+pub(crate) struct Resilience {
+    pub(crate) guards: Guards,
     origins: Mutex<LruCache<Origin, Arc<Standing>>>,
 }
 
 impl Resilience {
-    pub(crate) fn new(retry: Option<Retry>, hedge: Option<Hedge>, breaker: Option<Breaker>, budget: Budget) -> Self {
-        Self { retry, hedge, breaker, budget, origins: Mutex::new(LruCache::new(ORIGINS)) }
+    pub(crate) fn new(guards: Guards) -> Self {
+        Self { guards, origins: Mutex::new(LruCache::new(ORIGINS)) }
+    }
+
+    /// Whether every call stands behind guards, whatever it says itself.
+    pub(crate) fn is_on(&self) -> bool {
+        let Guards { retry, hedge, breaker, budget: _, rate, concurrency } = &self.guards;
+        retry.is_some() || hedge.is_some() || breaker.is_some() || rate.is_some() || concurrency.is_some()
     }
 
     /// How that origin stands.
-    pub(crate) fn standing(&self, origin: &Origin, now: Instant) -> Arc<Standing> {
+    pub(crate) fn standing(&self, origin: &Origin, clock: &Arc<dyn Clock>, now: Instant) -> Arc<Standing> {
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(standing) = origins.get(origin) {
             return Arc::clone(standing);
         }
+        let guards = &self.guards;
         let standing = Arc::new(Standing {
+            gate: Gate::new(guards.rate, guards.concurrency, clock),
             state: Mutex::new(State {
-                purse: self.budget.purse(now),
+                purse: guards.budget.purse(now),
                 latency: Latency::default(),
-                circuit: self.breaker.map(Circuit::new),
+                circuit: guards.breaker.map(Circuit::new),
             }),
         });
         origins.put(origin.clone(), Arc::clone(&standing));
@@ -50,17 +67,13 @@ impl Resilience {
 
 impl fmt::Debug for Resilience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Resilience")
-            .field("retry", &self.retry)
-            .field("hedge", &self.hedge)
-            .field("breaker", &self.breaker)
-            .field("budget", &self.budget)
-            .finish_non_exhaustive()
+        f.debug_struct("Resilience").field("guards", &self.guards).finish_non_exhaustive()
     }
 }
 
 /// How one origin stands.
 pub(crate) struct Standing {
+    pub(crate) gate: Arc<Gate>,
     state: Mutex<State>,
 }
 

@@ -12,7 +12,7 @@ use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
 use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage};
 
 use super::report::End;
-use super::{Call, Lost, same};
+use super::{Call, Lost, guarded, same};
 use crate::address::origin_form;
 use crate::alarm::Alarm;
 use crate::client::Wire;
@@ -173,6 +173,7 @@ impl Call<'_> {
 
     pub(super) fn bound(&mut self, source: Source, status: StatusCode, head_at: Instant) -> Body {
         let client = self.client;
+        let permits = self.permits.take().map(|permits| permits.judged(guarded::load_of(status)));
         let source = match source {
             Source::Wire(WireBody::Whole(bytes)) if bytes.len() as u64 <= self.max_body_bytes => {
                 return self.bound_whole(bytes);
@@ -200,7 +201,7 @@ impl Call<'_> {
             })
         });
         self.end = report.clone().map_or(End::Now(0), End::Later);
-        bounded(source, terms, client.clock(), head_at, receive, report)
+        bounded(source, terms, client.clock(), head_at, receive, report, permits)
     }
 
     /// A body that was there with its head needs no watching.

@@ -1,14 +1,22 @@
 //! One try behind the guards of its origin: the breaker, then the limits; and what they learn from how it went.
 
-use std::time::Instant;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
+use http::StatusCode;
 use netcomm_core::{Body, Class, Error, ErrorKind, Event, Interest, Phase, Result, Stage, classify};
 
 use super::Call;
 use super::tries::Tries;
 use crate::breaker::Turn;
-use crate::standing::Terms;
+use crate::limit::Verdict;
+use crate::standing::{Standing, Terms};
 use crate::trail::Reason;
+
+/// The longest that an origin is left alone on its own word, where no retry policy says otherwise.
+const MAX_HOLD: Duration = Duration::from_secs(60);
 
 /// Whether a try waits where the limits have no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,18 +32,53 @@ impl Call<'_> {
         tries: Tries<'_>,
         body: Body,
         reason: Reason,
-        _patience: Patience,
+        patience: Patience,
     ) -> Result<http::Response<Body>> {
         let client = self.client;
-        let begun = self.soon();
         let terms = Terms { clock: &**client.clock(), random: client.inner.env.random(), deadline: self.deadline };
-        let admitted = tries.standing.admit(terms, begun).map_err(unavailable)?;
+        let standing = &**tries.standing;
+        let mut begun = self.soon();
+        let mut admitted = standing.admit(terms, begun).map_err(unavailable)?;
+        let until = match patience {
+            Patience::None => begun,
+            Patience::Waits => {
+                let most = begun + self.timeouts.blocked;
+                self.deadline.map_or(most, |deadline| deadline.min(most))
+            }
+        };
+        let permits = {
+            let mut passing = pin!(client.gates.pass(Some(&standing.gate), begun, until));
+            let at_once = poll_fn(|cx| Poll::Ready(passing.as_mut().poll(cx))).await;
+            match at_once {
+                Poll::Ready(Ok(permits)) => permits,
+                Poll::Ready(Err(error)) => {
+                    self.tell_held(begun, false);
+                    return Err(error);
+                }
+                Poll::Pending => {
+                    // While it waits it is none of those whom the breaker has let through.
+                    drop(admitted);
+                    let passed = passing.await;
+                    self.tell_held(begun, passed.is_ok());
+                    begun = client.clock().now();
+                    self.moment = Some(begun);
+                    admitted = standing.admit(terms, begun).map_err(unavailable)?;
+                    passed?
+                }
+            }
+        };
+        self.permits = Some(permits);
         let outcome = self.send(tries.method, tries.fields, body, reason).await;
+        let permits = self.permits.take();
         let now = client.clock().now();
+        self.heed(standing, &outcome, now);
         let is_fine = !is_failure(&outcome);
-        // What was not the origin's doing says nothing of it.
-        if is_fine && outcome.is_err() {
-            return outcome;
+        if let Err(error) = &outcome {
+            drop(permits.map(|permits| permits.judged(load_of_failure(error))));
+            // What was not the origin's doing says nothing of it.
+            if is_fine {
+                return outcome;
+            }
         }
         let took = (is_fine && tries.method.is_safe()).then(|| now.saturating_duration_since(begun));
         if let Some(turn) = admitted.record(is_fine, took, now) {
@@ -49,6 +92,40 @@ impl Call<'_> {
         }
         outcome
     }
+
+    /// Lets nobody through as long as the origin has asked for, by a failure or by what is left of a quota.
+    fn heed(&self, standing: &Standing, outcome: &Result<http::Response<Body>>, now: Instant) {
+        let Ok(response) = outcome else { return };
+        let Some(wait) = self.feedback(response.status(), response.headers()).wait() else { return };
+        let wait = wait.min(self.retry().map_or(MAX_HOLD, |retry| retry.max_wait));
+        if wait > Duration::ZERO {
+            standing.gate.hold_until(now + wait);
+            self.emit_at(now, Interest::DECISION, || Event::Deferred { origin: self.address.origin.to_text(), wait });
+        }
+    }
+
+    fn tell_held(&self, begun: Instant, passed: bool) {
+        self.emit(Interest::DECISION, || Event::Held {
+            stage: Stage::Limit,
+            took: self.client.clock().now().saturating_duration_since(begun),
+            passed,
+        });
+    }
+}
+
+/// What a status says of the load of its server.
+pub(super) fn load_of(status: StatusCode) -> Verdict {
+    match classify(Ok(status)) {
+        Class::Overloaded => Verdict::Overloaded,
+        _ if status.is_server_error() => Verdict::Neither,
+        _ => Verdict::Fine,
+    }
+}
+
+/// A server that does not answer in time has too much to do, as far as anybody can tell.
+fn load_of_failure(error: &Error) -> Verdict {
+    let is_late = error.is_timeout() && matches!(error.phase(), Some(Phase::Wait | Phase::Send | Phase::Connect));
+    if is_late { Verdict::Overloaded } else { Verdict::Neither }
 }
 
 fn unavailable(until: Instant) -> Error {

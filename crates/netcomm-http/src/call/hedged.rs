@@ -19,7 +19,7 @@ type Outcome = Result<http::Response<Body>>;
 impl<'c> Call<'c> {
     pub(super) fn hedge(&self) -> Option<Hedge> {
         let own = self.options.resilience.as_deref().and_then(|own| own.hedge);
-        own.unwrap_or(self.client.inner.resilience.hedge)
+        own.unwrap_or(self.client.inner.resilience.guards.hedge)
     }
 
     /// One try; hedged, if that is wanted and safe.

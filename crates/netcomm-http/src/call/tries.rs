@@ -52,19 +52,19 @@ impl<'c> Call<'c> {
 
     /// Whether nothing stands between the call and the wire.
     fn is_unguarded(&self) -> bool {
-        let resilience = &self.client.inner.resilience;
-        self.retry().is_none() && self.hedge().is_none() && resilience.breaker.is_none()
+        let client = self.client;
+        !client.inner.resilience.is_on() && client.gates.is_empty() && self.options.resilience.is_none()
     }
 
-    fn retry(&self) -> Option<&Retry> {
+    pub(super) fn retry(&self) -> Option<&Retry> {
         let own = self.options.resilience.as_deref().and_then(|own| own.retry.as_ref());
-        own.or(self.client.inner.resilience.retry.as_ref()).filter(|retry| retry.attempts > 1)
+        own.or(self.client.inner.resilience.guards.retry.as_ref()).filter(|retry| retry.attempts > 1)
     }
 
     async fn tries(&mut self, method: &Method, fields: &Fields<'_>, body: Body) -> Result<http::Response<Body>> {
         let client = self.client;
         let since = self.soon();
-        let standing = client.inner.resilience.standing(&self.address.origin, since);
+        let standing = client.inner.resilience.standing(&self.address.origin, client.clock(), since);
         let tries = Tries { method, fields, standing: &standing };
         let Some(retry) = self.retry().cloned() else {
             return self.hedged(tries, body, Reason::First).await;

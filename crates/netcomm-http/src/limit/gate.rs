@@ -196,8 +196,8 @@ pub(crate) struct Permit {
 }
 
 impl Permit {
-    /// Gives the place back and says how it went.
-    pub(crate) fn finish(mut self, verdict: Verdict) {
+    /// Says how it went. The place stays taken until it is dropped.
+    pub(crate) fn judge(&mut self, verdict: Verdict) {
         self.verdict = verdict;
     }
 }

@@ -86,8 +86,9 @@ pub(crate) struct Permits {
 }
 
 impl Permits {
-    /// Gives all places back and says how it went.
-    pub(crate) fn finish(self, verdict: Verdict) {
-        self.origin.into_iter().chain(self.scope).for_each(|permit| permit.finish(verdict));
+    /// The same, to say how it went when they are dropped.
+    pub(crate) fn judged(mut self, verdict: Verdict) -> Self {
+        self.origin.iter_mut().chain(&mut self.scope).for_each(|permit| permit.judge(verdict));
+        self
     }
 }

@@ -27,9 +27,7 @@ mod refusal;
 mod tests;
 
 pub use concurrency::{Adaptive, Concurrency};
-#[allow(unused_imports, reason = "the pipeline passes through it next")]
-pub(crate) use gate::{Gate, Permit};
-#[allow(unused_imports, reason = "the pipeline passes through it next")]
+pub(crate) use gate::Gate;
 pub(crate) use gates::{Gates, Permits};
 
 /// How an attempt went, as far as the load of its server is concerned.

@@ -271,7 +271,7 @@ fn what_the_server_asks_for_is_heard_by_those_who_wait() {
     gate.hold_until(now + secs(5));
     assert_eq!(gate.held_until(now), Some(now + secs(10)), "never shortened");
     assert_eq!(refusal(other.poll()).0, ErrorKind::Busy);
-    permit.finish(Verdict::Overloaded);
+    finish(permit, Verdict::Overloaded);
     assert!(patient.poll().is_none());
     assert_eq!(clock.next_sleep(), Some(secs(10)));
     clock.advance_to_next();
@@ -341,7 +341,7 @@ fn what_was_passed_already_is_given_back_by_whoever_leaves_at_the_next_gate() {
     let Poll::Ready(Ok(permits)) = passes.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("both places are free");
     };
-    permits.finish(Verdict::Fine);
+    drop(permits.judged(Verdict::Fine));
     assert!(origin.try_pass(now).is_some());
 }
 
@@ -380,7 +380,7 @@ async fn a_crowd_of_ten_thousand_passes_eight_at_a_time_in_its_order() {
             busy.enter();
             clock.sleep_until(clock.now() + ms(8)).await;
             busy.leave();
-            permit.finish(Verdict::Fine);
+            finish(permit, Verdict::Fine);
         });
     }
     while let Some(outcome) = crowd.join_next().await {
