@@ -174,6 +174,12 @@ impl<F: Future<Output = Reply>> Future for Exchange<'_, F> {
         let bounds = *this.bounds;
         let h1 = this.lease.as_mut().expect("a future is not polled again once it is ready").h1_mut();
         h1.advance(cx);
+        // A link that is slow may take long for what it was handed: each byte that it takes is progress.
+        if let Some(watch) = &bounds.watch
+            && h1.interim.take_wrote()
+        {
+            watch.touch();
+        }
         if h1.interim.seen() > bounds.limits.interim {
             let error = Error::new(ErrorKind::TooLarge, "read response")
                 .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim));

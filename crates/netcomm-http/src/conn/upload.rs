@@ -150,7 +150,8 @@ impl HttpBody for Upload {
 }
 
 impl Watch {
-    fn touch(&self) {
+    /// The body moves.
+    pub(super) fn touch(&self) {
         let since = self.0.clock.now().saturating_duration_since(self.0.epoch);
         self.0.last.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Release);
     }
