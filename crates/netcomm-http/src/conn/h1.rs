@@ -134,13 +134,14 @@ impl fmt::Debug for H1 {
 /// A future that is written out: an `async fn` would carry the request, which is gone before the first poll.
 pub(super) fn send<'b>(
     mut lease: Lease,
-    request: Request<Upload>,
+    mut request: Request<Upload>,
     bounds: &'b Bounds<'_>,
 ) -> impl Future<Output = Result<Response<WireBody>, Failed>> + Send + use<'b> {
     lease.soil();
     let h1 = lease.h1_mut();
     h1.used = true;
     h1.interim.expect_head();
+    request.body_mut().widen();
     let reply = h1.send.try_send_request(request);
     Exchange { reply, gives_way: lease.is_crowded(), lease: Some(lease), bounds }
 }
