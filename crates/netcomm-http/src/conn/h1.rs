@@ -134,13 +134,14 @@ impl fmt::Debug for H1 {
 /// A future that is written out: an `async fn` would carry the request, which is gone before the first poll.
 pub(super) fn send<'b>(
     mut lease: Lease,
-    request: Request<Upload>,
+    mut request: Request<Upload>,
     bounds: &'b Bounds<'_>,
 ) -> impl Future<Output = Result<Response<WireBody>, Failed>> + Send + use<'b> {
     lease.soil();
     let h1 = lease.h1_mut();
     h1.used = true;
     h1.interim.expect_head();
+    request.body_mut().widen();
     let reply = h1.send.try_send_request(request);
     Exchange { reply, gives_way: lease.is_crowded(), lease: Some(lease), bounds }
 }
@@ -174,6 +175,12 @@ impl<F: Future<Output = Reply>> Future for Exchange<'_, F> {
         let bounds = *this.bounds;
         let h1 = this.lease.as_mut().expect("a future is not polled again once it is ready").h1_mut();
         h1.advance(cx);
+        // A link that is slow may take long for what it was handed: each byte that it takes is progress.
+        if let Some(watch) = &bounds.watch
+            && h1.interim.take_wrote()
+        {
+            watch.touch();
+        }
         if h1.interim.seen() > bounds.limits.interim {
             let error = Error::new(ErrorKind::TooLarge, "read response")
                 .with_detail(format!("more than {} interim responses (limit interim)", bounds.limits.interim));

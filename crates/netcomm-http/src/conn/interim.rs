@@ -40,6 +40,7 @@ const STATUS_AT: usize = 9;
 pub(super) struct Interim {
     awaited: AtomicBool,
     seen: AtomicUsize,
+    wrote: AtomicBool,
 }
 
 impl Interim {
@@ -52,6 +53,11 @@ impl Interim {
     /// How many interim responses came since then.
     pub(super) fn seen(&self) -> usize {
         self.seen.load(Ordering::Relaxed)
+    }
+
+    /// Whether bytes have gone out since this was asked before.
+    pub(super) fn take_wrote(&self) -> bool {
+        self.wrote.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -112,6 +118,10 @@ impl Look for Counter {
         if seen > 0 {
             self.interim.seen.fetch_add(seen, Ordering::Relaxed);
         }
+    }
+
+    fn wrote(&mut self) {
+        self.interim.wrote.store(true, Ordering::Relaxed);
     }
 }
 

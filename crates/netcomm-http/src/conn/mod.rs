@@ -7,6 +7,7 @@ mod h1;
 mod h2;
 mod head;
 mod interim;
+mod pieces;
 mod upload;
 mod watched;
 

@@ -1,4 +1,4 @@
-//! A stream whose bytes are looked at on their way in.
+//! A stream whose bytes are looked at on their way in, and noticed on their way out.
 
 use std::io;
 use std::pin::Pin;
@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub(super) trait Look: Unpin {
     /// The next bytes, never none.
     fn look(&mut self, bytes: &[u8]);
+
+    /// Bytes have been taken on their way out.
+    fn wrote(&mut self) {}
 }
 
 /// A connection with somebody who looks.
@@ -39,9 +42,19 @@ impl<L: Look> AsyncRead for Watched<L> {
     }
 }
 
-impl<L: Unpin> AsyncWrite for Watched<L> {
+impl<L: Look> Watched<L> {
+    fn noticed(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(written, Poll::Ready(Ok(1..))) {
+            self.look.wrote();
+        }
+        written
+    }
+}
+
+impl<L: Look> AsyncWrite for Watched<L> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buffer)
+        let written = Pin::new(&mut self.io).poll_write(cx, buffer);
+        self.noticed(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -57,7 +70,8 @@ impl<L: Unpin> AsyncWrite for Watched<L> {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, buffers)
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, buffers);
+        self.noticed(written)
     }
 
     fn is_write_vectored(&self) -> bool {

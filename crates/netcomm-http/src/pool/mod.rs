@@ -25,7 +25,8 @@ use crate::origin::Origin;
 
 /// How many connections there may be, and for how long.
 ///
-/// Worst-case memory is about 100 KiB for each HTTP/1.1 connection in use, a few KiB for one that is idle.
+/// Worst-case memory is about 100 KiB for each HTTP/1.1 connection in use, a few KiB for one that is idle. While it
+/// sends a body, it holds up to 520 KiB more of what that body has given and the network has not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolLimits {

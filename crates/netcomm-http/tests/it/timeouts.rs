@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use netcomm_core::{Body, Error, ErrorKind, HttpTransport, MinRate, Phase, Result, Timeouts};
+use netcomm_core::{Body, ConnectInfo, Error, ErrorKind, HttpTransport, Io, MinRate, Phase, Result, Timeouts};
 use netcomm_http::testing::{Gate, ReceivedRequest, Reply, Script, ScriptedServer};
 use netcomm_http::{Client, PoolLimits};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::stage::{assert_timeout, friendly, scripted, soon, stage, timed};
+use crate::stage::{Stage, assert_timeout, friendly, scripted, soon, stage, timed};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -252,6 +253,37 @@ async fn an_upload_that_moves_slowly_is_not_given_up() {
     assert_eq!(outcome.unwrap().status(), 200);
     assert_eq!(took, 100 * SECOND);
     assert_eq!(stage.server.requests()[0].body_bytes, 500);
+}
+
+/// Every connection takes 16 KiB a second and answers once it has taken so many bytes.
+fn slow_lines(stage: &Stage, bytes: usize) {
+    stage.dialer.with_all(move |_| async move {
+        let (near, mut far) = tokio::io::duplex(16 * 1024);
+        drop(tokio::spawn(async move {
+            let (mut seen, mut buffer) = (0, vec![0; 16 * 1024]);
+            while seen < bytes {
+                tokio::time::sleep(SECOND).await;
+                seen += far.read(&mut buffer).await.expect("a request");
+            }
+            far.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("a reader");
+        }));
+        Ok(Io::new(near, ConnectInfo::default()))
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_over_a_slow_line_is_not_given_up_while_it_moves() {
+    const BYTES: usize = 1024 * 1024;
+    let stage = friendly();
+    slow_lines(&stage, BYTES);
+    let client = stage.builder().timeouts(patient().with_header(3 * SECOND)).build().unwrap();
+    for body in [Body::from(vec![b'x'; BYTES]), Body::from_stream(paced(BYTES / 16, Duration::ZERO, 16, true))] {
+        let response = soon(client.post("http://a.example/").body(body).send()).await.unwrap();
+        assert_eq!(response.status(), 204);
+        let timing = response.timing();
+        // What the connection was handed last it had yet to take, and the line holds one second of it.
+        assert!(timing.send >= 60 * SECOND && timing.wait <= 3 * SECOND, "{timing:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

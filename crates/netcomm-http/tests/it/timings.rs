@@ -1,12 +1,17 @@
 //! Where the time went, how far an upload has come, and which uploads are sent twice.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use netcomm_core::{ConnectInfo, ErrorKind, Io};
 use netcomm_http::testing::{Reply, Script, ScriptedServer};
 use netcomm_http::{Body, Client, Error, Progress, RequestBuilder, Response};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 
 use crate::stage::{Stage, friendly, redirect, scripted, soon, stage};
 
@@ -123,7 +128,7 @@ async fn upload_progress_grows_and_ends_with_the_whole() {
     assert!(told.len() > 10 && told.iter().all(|progress| progress.total == Some(LENGTH)), "{told:?}");
     assert_eq!(told.last().map(|progress| progress.bytes), Some(LENGTH));
 
-    let told = progress(put().body(Body::from_reader(std::io::Cursor::new(whole), None))).await;
+    let told = progress(put().body(Body::from_reader(io::Cursor::new(whole), None))).await;
     assert!(told.len() > 10 && told.iter().all(|progress| progress.total.is_none()), "{told:?}");
     assert_eq!(told.last().map(|progress| progress.bytes), Some(LENGTH));
 
@@ -131,6 +136,68 @@ async fn upload_progress_grows_and_ends_with_the_whole() {
     assert_eq!(told.iter().map(|progress| (progress.bytes, progress.total)).collect::<Vec<_>>(), [(5, Some(5))]);
     assert_eq!(progress(put()).await, []);
     assert!(stage.server.requests().iter().all(|seen| seen.complete));
+}
+
+/// A line that takes all that it is given, and counts how often.
+struct Counted {
+    near: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.near).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.near).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.near).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.near).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.near).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_is_ready_goes_out_in_wide_writes() {
+    const BYTES: usize = 2 * 1024 * 1024;
+    let stage = friendly();
+    let (far, writes) = (stage.server.clone(), Arc::new(AtomicUsize::new(0)));
+    let counter = Arc::clone(&writes);
+    stage.dialer.with_all(move |_| {
+        let (near, stream) = tokio::io::duplex(2 * BYTES);
+        drop(tokio::spawn(far.clone().serve(stream)));
+        let io = Io::new(Counted { near, writes: Arc::clone(&counter) }, ConnectInfo::default());
+        async move { Ok(io) }
+    });
+    let client = stage.client();
+    let stream = Body::from_reader(io::Cursor::new(vec![b'x'; BYTES]), None);
+    for body in [stream, Body::from(vec![b'x'; BYTES])] {
+        soon(client.put("http://a.example/").body(body).send()).await.expect("response");
+        let writes = writes.swap(0, Ordering::Relaxed);
+        assert!(writes <= 8, "{writes} writes for 2 MiB");
+    }
+    assert!(stage.server.requests().iter().all(|seen| seen.complete && seen.body_bytes == BYTES as u64));
 }
 
 /// A client with an idle connection that will end under the second request, and what came of sending it.
