@@ -12,9 +12,14 @@ use netcomm_core::{Clock, ErrorKind, Phase, Rate, Result, Scope, Stage};
 use netcomm_tests::{ManualClock, TokioClock};
 use nonzero_ext::nonzero;
 
+use super::gate::Permit;
 use super::*;
 
 mod properties;
+
+fn finish(mut permit: Permit, verdict: Verdict) {
+    permit.judge(verdict);
+}
 
 /// Set when woken.
 #[derive(Default)]

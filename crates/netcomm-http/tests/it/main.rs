@@ -22,6 +22,7 @@ mod hedges;
 mod http2;
 mod intercepts;
 mod interims;
+mod limits;
 mod offlines;
 mod pool;
 mod redirects;
