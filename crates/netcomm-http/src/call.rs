@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -42,10 +41,7 @@ use crate::request::{Continued, Options, Request};
 use crate::response::{Facts, Response};
 use crate::timing::{ReceiveTime, Timing};
 use crate::trail::{Reason, Trail};
-use crate::{decode, headers, resume};
-
-/// Numbers the calls of the process, so that observations of several clients can be told apart.
-static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
+use crate::{decode, headers, lane, resume};
 
 /// Repetitions of a request that may have been sent, on account of connections that had gone stale. The last one takes
 /// a fresh connection.
@@ -148,7 +144,7 @@ impl<'c> Call<'c> {
     fn new(client: &'c Client, options: &'c Options, address: Address, started: Instant) -> Self {
         let id = match options.continues {
             Some(part_of) => part_of.call,
-            None => CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
+            None => lane::next_call(),
         };
         Self::with_id(client, options, id, address, started)
     }
