@@ -63,6 +63,14 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
         });
     }
     let unfinished = Unfinished { client, call: call.id, started, whole };
+    #[cfg(feature = "cache")]
+    if let Some((head, body)) = call.at_once(&request.method, &request.headers, &request.body) {
+        unfinished.disarm();
+        if whole {
+            call.report_end(head.status());
+        }
+        return Ok(Response::stored(head, body, call.facts()));
+    }
     let mut ending = call.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(client.clock()))));
     let outcome = {
         let mut started = pin!(call.start(request.method, request.headers, request.body));
@@ -78,7 +86,7 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
             if whole {
                 call.report_end(response.status());
             }
-            Ok(Response::new(response, call.into_facts()))
+            Ok(Response::new(response, call.facts()))
         }
         Err(error) => {
             unfinished.end(error.kind());
@@ -122,6 +130,9 @@ struct Call<'c> {
     retry_at: Option<Instant>,
     #[cfg(feature = "cache")]
     cache_status: Option<crate::cache::CacheStatus>,
+    /// What was found out about the first hop before it began: its key, and what becomes of it.
+    #[cfg(feature = "cache")]
+    found: Option<(crate::cache::Key, Option<crate::cache::Plan>)>,
 }
 
 /// The fields of a request on its way to the attempts.
@@ -184,18 +195,21 @@ impl<'c> Call<'c> {
             retry_at: None,
             #[cfg(feature = "cache")]
             cache_status: None,
+            #[cfg(feature = "cache")]
+            found: None,
         }
     }
 
-    fn into_facts(self) -> Facts {
+    /// What the response knows beside its head. The call has nothing left to say.
+    fn facts(&mut self) -> Facts {
         Facts {
             call: self.id,
-            uri: self.address.uri,
-            redirects: self.redirects,
+            uri: std::mem::take(&mut self.address.uri),
+            redirects: std::mem::take(&mut self.redirects),
             timing: self.timing,
-            receive: self.receive,
-            meta: self.meta,
-            trail: self.trail,
+            receive: self.receive.take(),
+            meta: self.meta.take(),
+            trail: std::mem::take(&mut self.trail),
             gave_up: self.gave_up,
             retry_at: self.retry_at,
             #[cfg(feature = "cache")]
@@ -371,8 +385,9 @@ impl<'c> Call<'c> {
     ) -> Result<http::Response<Body>> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
-            let asked = self.ask(cache, method, headers, authorization.as_ref(), &body);
-            let plan = match self.look(&asked) {
+            let (key, plan) = self.found();
+            let asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
+            let plan = match self.look(&asked, plan) {
                 cached::Looked::Answered(response) => return Ok(response),
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,

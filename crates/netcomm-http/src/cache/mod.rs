@@ -56,7 +56,7 @@ pub use mode::CacheMode;
 pub use status::{CacheStatus, Forwarded};
 pub use store::{Change, Stats, Store, Variants, WriteBlob};
 
-pub(crate) use answering::{Answered, answered};
+pub(crate) use answering::{Answered, StoredHead, answered, whole_as_stored};
 pub(crate) use field::dated;
 pub(crate) use groups::invalidated_by as invalidated_groups;
 pub(crate) use handle::Moment;
