@@ -36,6 +36,7 @@ mod invalidation;
 mod key;
 mod memory;
 mod mode;
+mod near;
 mod plan;
 pub(crate) mod range;
 pub(crate) mod selecting;
