@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -12,7 +12,7 @@ use netcomm_core::{
 };
 use url::Url;
 
-use crate::address::{Address, IntoAddress};
+use crate::address::{Address, Found, IntoAddress, Lately};
 use crate::auth::{Credentials, Keyring};
 use crate::breaker::Breaker;
 use crate::call;
@@ -62,6 +62,7 @@ type Lanes = [OnceLock<Arc<Lane>>; LANES];
 /// A client as the requests of one lane hold it.
 pub(crate) struct Lane {
     client: Apart<Client>,
+    lately: Mutex<Lately>,
 }
 
 impl fmt::Debug for Lane {
@@ -73,6 +74,26 @@ impl fmt::Debug for Lane {
 impl Lane {
     pub(crate) fn client(&self) -> &Client {
         &self.client.0
+    }
+
+    /// As [`Client::resolve`], by looking at what was resolved lately.
+    pub(crate) fn resolve(&self, address: impl IntoAddress) -> Result<Address> {
+        // Whoever finds another one at it reads the address: that takes no longer than to wait.
+        let found = match (address.spelled(), self.lately.try_lock()) {
+            (Some(spelled), Ok(mut lately)) => lately.find(spelled),
+            _ => Found::New,
+        };
+        match found {
+            Found::Known(address) => Ok(address),
+            Found::New => self.client().resolve(address),
+            Found::Again(mark) => {
+                let address = self.client().resolve(address)?;
+                if let Ok(mut lately) = self.lately.try_lock() {
+                    lately.keep(mark, &address);
+                }
+                Ok(address)
+            }
+        }
     }
 }
 
@@ -220,7 +241,7 @@ impl Client {
 
     /// The client as a request of this thread holds it.
     fn lane(&self) -> Arc<Lane> {
-        let make = || Arc::new(Lane { client: Apart(Self { lanes: None, ..self.clone() }) });
+        let make = || Arc::new(Lane { client: Apart(Self { lanes: None, ..self.clone() }), lately: Mutex::default() });
         match &self.lanes {
             Some(lanes) => Arc::clone(lanes[lane::here()].get_or_init(make)),
             None => make(),

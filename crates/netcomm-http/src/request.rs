@@ -141,7 +141,7 @@ pub struct RequestBuilder {
 
 impl RequestBuilder {
     pub(crate) fn new(client: Arc<Lane>, method: Method, address: impl IntoAddress) -> Self {
-        let request = client.client().resolve(address).and_then(|mut address| {
+        let request = client.resolve(address).and_then(|mut address| {
             let mut headers = HeaderMap::new();
             if let Some((user, password)) = address.user.take() {
                 headers.insert(AUTHORIZATION, fixed(&Credentials::basic(&user, &password)?)?);
