@@ -54,47 +54,43 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
     let started = client.clock().now();
     // The options are only read: they stay in the box, since to take them out would be to copy them.
     let options = &request.options;
-    let mut call = Call::new(client, options, request.address, started);
-    let whole = options.continues.is_none();
-    if whole {
-        call.emit_at(started, Interest::CALL, || Event::CallStarted {
-            method: request.method.clone(),
+    match begun(Call::new(client, options, request.address, started), &request.method, &request.headers, &request.body)
+    {
+        Ok(response) => Ok(response),
+        // Boxed, since callers move the future of a call about, and for those that are answered by now most of it is of no
+        // use.
+        Err(call) => Box::pin(call.proceed(request.method, request.headers, request.body)).await,
+    }
+}
+
+/// What can be done without waiting: the answer, if it is there, else the call.
+fn begun<'c>(
+    #[cfg_attr(not(feature = "cache"), expect(unused_mut, reason = "the cache is a feature"))] mut call: Call<'c>,
+    method: &Method,
+    headers: &HeaderMap,
+    body: &Body,
+) -> std::result::Result<Response, Box<Call<'c>>> {
+    if call.is_whole() {
+        call.emit_at(call.started, Interest::CALL, || Event::CallStarted {
+            method: method.clone(),
             url: call.address.redacted(),
         });
     }
-    let unfinished = Unfinished { client, call: call.id, started, whole };
     #[cfg(feature = "cache")]
-    if let Some((head, body)) = call.at_once(&request.method, &request.headers, &request.body) {
+    {
+        let unfinished = call.unfinished();
+        let answer = call.at_once(method, headers, body);
         unfinished.disarm();
-        if whole {
-            call.report_end(head.status());
-        }
-        return Ok(Response::stored(head, body, call.facts()));
-    }
-    let mut ending = call.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(client.clock()))));
-    let outcome = {
-        let mut started = pin!(call.start(request.method, request.headers, request.body));
-        poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
-            (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
-            (polled, _) => polled,
-        })
-        .await
-    };
-    match outcome {
-        Ok(response) => {
-            unfinished.disarm();
-            if whole {
-                call.report_end(response.status());
+        if let Some((head, body)) = answer {
+            if call.is_whole() {
+                call.report_end(head.status());
             }
-            Ok(Response::new(response, call.facts()))
-        }
-        Err(error) => {
-            unfinished.end(error.kind());
-            let error =
-                error.with_attempts(call.timing.attempt, client.clock().now().saturating_duration_since(started));
-            Err(error.with_url(&call.address.uri.to_string()))
+            return Ok(Response::stored(head, body, call.facts()));
         }
     }
+    #[cfg(not(feature = "cache"))]
+    let (_, _) = (headers, body);
+    Err(Box::new(call))
 }
 
 fn out_of_time() -> Error {
@@ -198,6 +194,43 @@ impl<'c> Call<'c> {
             #[cfg(feature = "cache")]
             found: None,
         }
+    }
+
+    /// All that may have to wait.
+    async fn proceed(mut self: Box<Self>, method: Method, headers: HeaderMap, body: Body) -> Result<Response> {
+        let unfinished = self.unfinished();
+        let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
+        let outcome = {
+            let mut started = pin!(self.start(method, headers, body));
+            poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
+                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
+                (polled, _) => polled,
+            })
+            .await
+        };
+        match outcome {
+            Ok(response) => {
+                unfinished.disarm();
+                if self.is_whole() {
+                    self.report_end(response.status());
+                }
+                Ok(Response::new(response, self.facts()))
+            }
+            Err(error) => {
+                unfinished.end(error.kind());
+                let took = self.client.clock().now().saturating_duration_since(self.started);
+                Err(error.with_attempts(self.timing.attempt, took).with_url(&self.address.uri.to_string()))
+            }
+        }
+    }
+
+    /// Whether it is no part of another one.
+    fn is_whole(&self) -> bool {
+        self.options.continues.is_none()
+    }
+
+    fn unfinished(&self) -> Unfinished<'c> {
+        Unfinished { client: self.client, call: self.id, started: self.started, whole: self.is_whole() }
     }
 
     /// What the response knows beside its head. The call has nothing left to say.
