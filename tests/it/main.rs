@@ -3,6 +3,7 @@
 mod bad_input;
 mod clock;
 mod fixtures;
+mod hits;
 #[cfg(unix)]
 mod peers;
 mod replay;

@@ -50,7 +50,8 @@ impl fmt::Debug for Interest {
     }
 }
 
-/// Tells the calls of one process apart; 0 stands for what belongs to no call.
+/// Tells the calls of one process apart; 0 stands for what belongs to no call. Of two calls that one thread began, the later
+/// one has the larger number; between threads the numbers say nothing of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 

@@ -15,21 +15,32 @@ pub trait IntoAddress: sealed::IntoAddress {}
 
 impl<T: sealed::IntoAddress> IntoAddress for T {}
 
-mod sealed {
+mod lately;
+
+pub(crate) use lately::{Found, Lately};
+
+pub(crate) mod sealed {
     use http::Uri;
 
-    use super::Address;
+    use super::{Address, Spelled};
     use url::Url;
 
     #[expect(unnameable_types, reason = "the trait is sealed by being out of reach")]
     pub trait IntoAddress {
         /// `exact`: whether path and query of a `Uri` stay as they are.
         fn into_address(self, base: Option<&Url>, exact: bool) -> netcomm_core::Result<Address>;
+
+        /// How it is written; `None` if it is not absolute.
+        fn spelled(&self) -> Option<Spelled<'_>>;
     }
 
     impl IntoAddress for &str {
         fn into_address(self, base: Option<&Url>, _: bool) -> netcomm_core::Result<Address> {
             Address::parse(self, base)
+        }
+
+        fn spelled(&self) -> Option<Spelled<'_>> {
+            Spelled::of_text(self)
         }
     }
 
@@ -37,11 +48,19 @@ mod sealed {
         fn into_address(self, base: Option<&Url>, _: bool) -> netcomm_core::Result<Address> {
             Address::parse(&self, base)
         }
+
+        fn spelled(&self) -> Option<Spelled<'_>> {
+            Spelled::of_text(self)
+        }
     }
 
     impl IntoAddress for &String {
         fn into_address(self, base: Option<&Url>, _: bool) -> netcomm_core::Result<Address> {
             Address::parse(self, base)
+        }
+
+        fn spelled(&self) -> Option<Spelled<'_>> {
+            Spelled::of_text(self)
         }
     }
 
@@ -50,6 +69,10 @@ mod sealed {
             let uri = self;
             if exact { Address::from_exact(uri, base) } else { Address::from_uri(uri, base) }
         }
+
+        fn spelled(&self) -> Option<Spelled<'_>> {
+            Spelled::of(self)
+        }
     }
 
     impl IntoAddress for &Uri {
@@ -57,6 +80,37 @@ mod sealed {
             let uri = self.clone();
             if exact { Address::from_exact(uri, base) } else { Address::from_uri(uri, base) }
         }
+
+        fn spelled(&self) -> Option<Spelled<'_>> {
+            Spelled::of(self)
+        }
+    }
+}
+
+/// How an absolute address is written, in parts that can be compared without being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(unnameable_types, reason = "it stands in the signature of a sealed trait")]
+pub struct Spelled<'a> {
+    is_secure: bool,
+    authority: &'a str,
+    /// The query too.
+    path: &'a str,
+}
+
+impl<'a> Spelled<'a> {
+    fn of(uri: &'a Uri) -> Option<Self> {
+        let path = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        Some(Self { is_secure: origin::is_secure(uri)?, authority: uri.authority()?.as_str(), path })
+    }
+
+    fn of_text(text: &'a str) -> Option<Self> {
+        let (is_secure, rest) = match text.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix("http://")?),
+        };
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        Some(Self { is_secure, authority, path })
     }
 }
 
@@ -129,6 +183,18 @@ impl Address {
             Error::new(ErrorKind::Invalid, "parse url").with_url(&uri.to_string()).with_source(error)
         })?;
         Ok(address)
+    }
+
+    fn spelled(&self) -> Option<Spelled<'_>> {
+        Spelled::of(&self.uri)
+    }
+
+    /// The same address in memory of its own. `None` if not every way of reading comes to it: where paths stay as they
+    /// are, some are not canonical.
+    fn apart(&self) -> Option<Self> {
+        let uri: Uri = self.uri.to_string().parse().ok()?;
+        let origin = canonical_origin(&uri).filter(|_| self.user.is_none())?;
+        Some(Self { uri, origin, user: None })
     }
 
     /// The URI without its query, for errors and observations; user information is not part of it.

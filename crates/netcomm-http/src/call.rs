@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -43,10 +42,7 @@ use crate::request::{Continued, Options, Request};
 use crate::response::{Facts, Response};
 use crate::timing::{ReceiveTime, Timing};
 use crate::trail::{Reason, Trail};
-use crate::{decode, headers, resume};
-
-/// Numbers the calls of the process, so that observations of several clients can be told apart.
-static NEXT_CALL: AtomicU64 = AtomicU64::new(1);
+use crate::{decode, headers, lane, resume};
 
 /// Repetitions of a request that may have been sent, on account of connections that had gone stale. The last one takes
 /// a fresh connection.
@@ -59,39 +55,43 @@ pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Respon
     let started = client.clock().now();
     // The options are only read: they stay in the box, since to take them out would be to copy them.
     let options = &request.options;
-    let mut call = Call::new(client, options, request.address, started);
-    let whole = options.continues.is_none();
-    if whole {
-        call.emit_at(started, Interest::CALL, || Event::CallStarted {
-            method: request.method.clone(),
+    match begun(Call::new(client, options, request.address, started), &request.method, &request.headers, &request.body)
+    {
+        Ok(response) => Ok(response),
+        // Boxed, since callers move the future of a call about, and for those that are answered by now most of it is of no
+        // use.
+        Err(call) => Box::pin(call.proceed(request.method, request.headers, request.body)).await,
+    }
+}
+
+/// What can be done without waiting: the answer, if it is there, else the call.
+fn begun<'c>(
+    #[cfg_attr(not(feature = "cache"), expect(unused_mut, reason = "the cache is a feature"))] mut call: Call<'c>,
+    method: &Method,
+    headers: &HeaderMap,
+    body: &Body,
+) -> std::result::Result<Response, Box<Call<'c>>> {
+    if call.is_whole() {
+        call.emit_at(call.started, Interest::CALL, || Event::CallStarted {
+            method: method.clone(),
             url: call.address.redacted(),
         });
     }
-    let unfinished = Unfinished { client, call: call.id, started, whole };
-    let mut ending = call.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(client.clock()))));
-    let outcome = {
-        let mut started = pin!(call.start(request.method, request.headers, request.body));
-        poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
-            (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
-            (polled, _) => polled,
-        })
-        .await
-    };
-    match outcome {
-        Ok(response) => {
-            unfinished.disarm();
-            if whole {
-                call.report_end(response.status());
+    #[cfg(feature = "cache")]
+    {
+        let unfinished = call.unfinished();
+        let answer = call.at_once(method, headers, body);
+        unfinished.disarm();
+        if let Some((head, body)) = answer {
+            if call.is_whole() {
+                call.report_end(head.status());
             }
-            Ok(Response::new(response, call.into_facts()))
-        }
-        Err(error) => {
-            unfinished.end(error.kind());
-            let error =
-                error.with_attempts(call.timing.attempt, client.clock().now().saturating_duration_since(started));
-            Err(error.with_url(&call.address.uri.to_string()))
+            return Ok(Response::stored(head, body, call.facts()));
         }
     }
+    #[cfg(not(feature = "cache"))]
+    let (_, _) = (headers, body);
+    Err(Box::new(call))
 }
 
 fn out_of_time() -> Error {
@@ -129,6 +129,9 @@ struct Call<'c> {
     retry_at: Option<Instant>,
     #[cfg(feature = "cache")]
     cache_status: Option<crate::cache::CacheStatus>,
+    /// What was found out about the first hop before it began: its key, and what becomes of it.
+    #[cfg(feature = "cache")]
+    found: Option<(crate::cache::Key, Option<crate::cache::Plan>)>,
 }
 
 /// The fields of a request on its way to the attempts.
@@ -151,7 +154,7 @@ impl<'c> Call<'c> {
     fn new(client: &'c Client, options: &'c Options, address: Address, started: Instant) -> Self {
         let id = match options.continues {
             Some(part_of) => part_of.call,
-            None => CallId(NEXT_CALL.fetch_add(1, Ordering::Relaxed)),
+            None => lane::next_call(),
         };
         Self::with_id(client, options, id, address, started)
     }
@@ -192,18 +195,58 @@ impl<'c> Call<'c> {
             retry_at: None,
             #[cfg(feature = "cache")]
             cache_status: None,
+            #[cfg(feature = "cache")]
+            found: None,
         }
     }
 
-    fn into_facts(self) -> Facts {
+    /// All that may have to wait.
+    async fn proceed(mut self: Box<Self>, method: Method, headers: HeaderMap, body: Body) -> Result<Response> {
+        let unfinished = self.unfinished();
+        let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
+        let outcome = {
+            let mut started = pin!(self.start(method, headers, body));
+            poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
+                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
+                (polled, _) => polled,
+            })
+            .await
+        };
+        match outcome {
+            Ok(response) => {
+                unfinished.disarm();
+                if self.is_whole() {
+                    self.report_end(response.status());
+                }
+                Ok(Response::new(response, self.facts()))
+            }
+            Err(error) => {
+                unfinished.end(error.kind());
+                let took = self.client.clock().now().saturating_duration_since(self.started);
+                Err(error.with_attempts(self.timing.attempt, took).with_url(&self.address.uri.to_string()))
+            }
+        }
+    }
+
+    /// Whether it is no part of another one.
+    fn is_whole(&self) -> bool {
+        self.options.continues.is_none()
+    }
+
+    fn unfinished(&self) -> Unfinished<'c> {
+        Unfinished { client: self.client, call: self.id, started: self.started, whole: self.is_whole() }
+    }
+
+    /// What the response knows beside its head. The call has nothing left to say.
+    fn facts(&mut self) -> Facts {
         Facts {
             call: self.id,
-            uri: self.address.uri,
-            redirects: self.redirects,
+            uri: std::mem::take(&mut self.address.uri),
+            redirects: std::mem::take(&mut self.redirects),
             timing: self.timing,
-            receive: self.receive,
-            meta: self.meta,
-            trail: self.trail,
+            receive: self.receive.take(),
+            meta: self.meta.take(),
+            trail: std::mem::take(&mut self.trail),
             gave_up: self.gave_up,
             retry_at: self.retry_at,
             #[cfg(feature = "cache")]
@@ -379,8 +422,9 @@ impl<'c> Call<'c> {
     ) -> Result<http::Response<Body>> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
-            let asked = self.ask(cache, method, headers, authorization.as_ref(), &body);
-            let plan = match self.look(&asked) {
+            let (key, plan) = self.found();
+            let asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
+            let plan = match self.look(&asked, plan) {
                 cached::Looked::Answered(response) => return Ok(response),
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock};
 
 use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -12,7 +12,7 @@ use netcomm_core::{
 };
 use url::Url;
 
-use crate::address::{Address, IntoAddress};
+use crate::address::{Address, Found, IntoAddress, Lately};
 use crate::auth::{Credentials, Keyring};
 use crate::breaker::Breaker;
 use crate::call;
@@ -22,6 +22,7 @@ use crate::decode;
 use crate::headers;
 use crate::hedge::Hedge;
 use crate::intercept::{Chain, Intercept};
+use crate::lane::{self, Apart, LANES};
 use crate::limit::{Concurrency, Gates};
 use crate::offline::Offline;
 use crate::pool::{Http2, Pool, PoolLimits, PoolSnapshot, Settings};
@@ -50,6 +51,49 @@ pub struct Client {
     /// The limits of the scope's layers.
     pub(crate) gates: Gates,
     pub(crate) session: Arc<Session>,
+    /// `None` in what lies in a lane itself.
+    lanes: Option<Arc<Lanes>>,
+}
+
+/// What requests hold of a client, once for each lane: to count its holders is all that a request writes to it.
+type Lanes = [OnceLock<Arc<Lane>>; LANES];
+
+/// A client as the requests of one lane hold it.
+pub(crate) struct Lane {
+    client: Apart<Client>,
+    lately: Mutex<Lately>,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.client().fmt(f)
+    }
+}
+
+impl Lane {
+    pub(crate) fn client(&self) -> &Client {
+        &self.client.0
+    }
+
+    /// As [`Client::resolve`], by looking at what was resolved lately.
+    pub(crate) fn resolve(&self, address: impl IntoAddress) -> Result<Address> {
+        // Whoever finds another one at it reads the address: that takes no longer than to wait.
+        let found = match (address.spelled(), self.lately.try_lock()) {
+            (Some(spelled), Ok(mut lately)) => lately.find(spelled),
+            _ => Found::New,
+        };
+        match found {
+            Found::Known(address) => Ok(address),
+            Found::New => self.client().resolve(address),
+            Found::Again(mark) => {
+                let address = self.client().resolve(address)?;
+                if let Ok(mut lately) = self.lately.try_lock() {
+                    lately.keep(mark, &address);
+                }
+                Ok(address)
+            }
+        }
+    }
 }
 
 /// What all handles of a client share.
@@ -117,7 +161,7 @@ impl Client {
 
     /// Starts a request.
     pub fn request(&self, method: Method, address: impl IntoAddress) -> RequestBuilder {
-        RequestBuilder::new(self.clone(), method, address)
+        RequestBuilder::new(self.lane(), method, address)
     }
 
     /// Starts a `GET`.
@@ -186,7 +230,21 @@ impl Client {
         };
         let scope = self.scope.narrow(&scope);
         let gates = Gates::of(&scope, self.clock());
-        Self { inner: Arc::clone(&self.inner), scope, gates, session: Arc::new(session) }
+        Self::of(Arc::clone(&self.inner), scope, gates, session)
+    }
+
+    fn of(inner: Arc<Inner>, scope: Scope, gates: Gates, session: Session) -> Self {
+        let lanes = std::array::from_fn(|_| OnceLock::new());
+        Self { inner, scope, gates, session: Arc::new(session), lanes: Some(Arc::new(lanes)) }
+    }
+
+    /// The client as a request of this thread holds it.
+    fn lane(&self) -> Arc<Lane> {
+        let make = || Arc::new(Lane { client: Apart(Self { lanes: None, ..self.clone() }), lately: Mutex::default() });
+        match &self.lanes {
+            Some(lanes) => Arc::clone(lanes[lane::here()].get_or_init(make)),
+            None => make(),
+        }
     }
 
     /// A handle of its own sees only what was stored through handles of the same scope.
@@ -206,7 +264,7 @@ impl Client {
     pub fn with_credentials(&self, audience: &str, credentials: Credentials) -> Result<Self> {
         let mut session = Session::clone(&self.session);
         session.keyring.add(audience.parse()?, credentials);
-        Ok(Self { session: Arc::new(session), ..self.clone() })
+        Ok(Self::of(Arc::clone(&self.inner), self.scope.clone(), self.gates.clone(), session))
     }
 
     /// The same handle with these default header fields in place of those of their names.
@@ -219,7 +277,7 @@ impl Client {
         {
             session.is_plain = crate::cache::is_plain(&session.headers);
         }
-        Self { session: Arc::new(session), ..self.clone() }
+        Self::of(Arc::clone(&self.inner), self.scope.clone(), self.gates.clone(), session)
     }
 
     /// The scope of this handle.
@@ -668,49 +726,48 @@ impl ClientBuilder {
             Some(transport) => Wire::Foreign(transport),
             None => Wire::Pool(Pool::new(&env, settings)),
         };
-        Ok(Client {
-            gates: Gates::of(&self.policy.scope, env.clock()),
-            scope: self.policy.scope.clone(),
-            session: Arc::new(Session {
-                #[cfg(feature = "cache")]
-                is_plain: crate::cache::is_plain(&headers),
-                headers,
-                keyring: self.keyring,
-                #[cfg(feature = "cache")]
-                partition: self.partition,
-                #[cfg(feature = "cache")]
-                is_scoped: false,
-                #[cfg(feature = "cookies")]
-                cookies: self.cookies,
+        let gates = Gates::of(&self.policy.scope, env.clock());
+        let scope = self.policy.scope.clone();
+        let session = Session {
+            #[cfg(feature = "cache")]
+            is_plain: crate::cache::is_plain(&headers),
+            headers,
+            keyring: self.keyring,
+            #[cfg(feature = "cache")]
+            partition: self.partition,
+            #[cfg(feature = "cache")]
+            is_scoped: false,
+            #[cfg(feature = "cookies")]
+            cookies: self.cookies,
+        };
+        let inner = Inner {
+            env,
+            policy: self.policy,
+            wire,
+            base: self.base,
+            unix: self.unix,
+            exact_paths: self.exact_paths,
+            redirects: self.redirects,
+            decode: self.decode,
+            resume: self.resume,
+            secret_headers: self.secret_headers,
+            call_interceptors: self.call_interceptors,
+            attempt_interceptors: self.attempt_interceptors,
+            deduplicate: self.deduplicate,
+            resilience: Resilience::new(Guards {
+                retry: self.retry,
+                hedge: self.hedge,
+                breaker: self.breaker,
+                budget: self.budget,
+                rate: self.rate,
+                concurrency: self.concurrency,
             }),
-            inner: Arc::new(Inner {
-                env,
-                policy: self.policy,
-                wire,
-                base: self.base,
-                unix: self.unix,
-                exact_paths: self.exact_paths,
-                redirects: self.redirects,
-                decode: self.decode,
-                resume: self.resume,
-                secret_headers: self.secret_headers,
-                call_interceptors: self.call_interceptors,
-                attempt_interceptors: self.attempt_interceptors,
-                deduplicate: self.deduplicate,
-                resilience: Resilience::new(Guards {
-                    retry: self.retry,
-                    hedge: self.hedge,
-                    breaker: self.breaker,
-                    budget: self.budget,
-                    rate: self.rate,
-                    concurrency: self.concurrency,
-                }),
-                offline: self.offline,
-                flights: Arc::default(),
-                #[cfg(feature = "cache")]
-                cache: self.cache,
-            }),
-        })
+            offline: self.offline,
+            flights: Arc::default(),
+            #[cfg(feature = "cache")]
+            cache: self.cache,
+        };
+        Ok(Client::of(Arc::new(inner), scope, gates, session))
     }
 }
 

@@ -20,6 +20,7 @@ mod flight;
 mod headers;
 mod hedge;
 mod intercept;
+mod lane;
 #[allow(dead_code, reason = "the pipeline passes through it next")]
 mod limit;
 #[cfg(feature = "multipart")]

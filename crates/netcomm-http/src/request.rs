@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::address::{Address, IntoAddress};
 use crate::auth::Credentials;
 use crate::call;
-use crate::client::Client;
+use crate::client::Lane;
 use crate::conn::OnInterim;
 use crate::hedge::Hedge;
 use crate::offline::Offline;
@@ -66,7 +66,7 @@ pub(crate) struct Continued {
     pub(crate) crossed: bool,
 }
 
-/// A request, ready to be sent by [`Client::execute`].
+/// A request, ready to be sent by [`Client::execute`](crate::Client::execute).
 pub struct Request {
     pub(crate) method: Method,
     pub(crate) address: Address,
@@ -134,13 +134,13 @@ impl fmt::Debug for Request {
 #[derive(Debug)]
 #[must_use = "a request does nothing until it is sent"]
 pub struct RequestBuilder {
-    client: Client,
+    client: Arc<Lane>,
     /// Boxed, since it is passed from setter to setter.
     request: Result<Box<Request>>,
 }
 
 impl RequestBuilder {
-    pub(crate) fn new(client: Client, method: Method, address: impl IntoAddress) -> Self {
+    pub(crate) fn new(client: Arc<Lane>, method: Method, address: impl IntoAddress) -> Self {
         let request = client.resolve(address).and_then(|mut address| {
             let mut headers = HeaderMap::new();
             if let Some((user, password)) = address.user.take() {
@@ -168,7 +168,7 @@ impl RequestBuilder {
         V: TryInto<HeaderValue>,
         V::Error: Into<http::Error>,
     {
-        let inner = Arc::clone(&self.client.inner);
+        let inner = Arc::clone(&self.client.client().inner);
         self.with(|request| {
             let (name, value) = field(name, value, &inner.secret_headers)?;
             request.headers.insert(name, value);
@@ -184,7 +184,7 @@ impl RequestBuilder {
         V: TryInto<HeaderValue>,
         V::Error: Into<http::Error>,
     {
-        let inner = Arc::clone(&self.client.inner);
+        let inner = Arc::clone(&self.client.client().inner);
         self.with(|request| {
             let (name, value) = field(name, value, &inner.secret_headers)?;
             request.headers.append(name, value);
@@ -194,7 +194,7 @@ impl RequestBuilder {
 
     /// Sets all these header fields, each in place of those of its name.
     pub fn headers(self, headers: HeaderMap) -> Self {
-        let inner = Arc::clone(&self.client.inner);
+        let inner = Arc::clone(&self.client.client().inner);
         self.with(|request| {
             crate::headers::replace(&mut request.headers, headers);
             crate::headers::mark(&mut request.headers, &inner.secret_headers);
@@ -292,7 +292,7 @@ impl RequestBuilder {
 
     /// The most that the whole call may take, to the last byte of the body.
     pub fn timeout(self, total: std::time::Duration) -> Self {
-        let timeouts = self.client.timeouts().with_total(Some(total));
+        let timeouts = self.client.client().timeouts().with_total(Some(total));
         self.with(|request| {
             let own = request.options.timeouts.take().map_or(timeouts, |own| own.with_total(Some(total)));
             request.options.timeouts = Some(Box::new(own));
@@ -422,7 +422,7 @@ impl RequestBuilder {
 
     /// The same with a key made for this request: 128 bits from the environment's source of chance, in hexadecimal.
     pub fn new_idempotency_key(self) -> Self {
-        let random = self.client.inner.env.random();
+        let random = self.client.client().inner.env.random();
         let key = format!("{:016x}{:016x}", random.next_u64(), random.next_u64());
         self.idempotency_key(&key)
     }
@@ -472,7 +472,7 @@ impl RequestBuilder {
     /// seen it.
     pub async fn send(self) -> Result<Response> {
         let Self { client, request } = self;
-        call::run(&client, request?).await
+        call::run(client.client(), request?).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! A response as the user holds it.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,10 +11,12 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures_core::Stream;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version};
 use http_body::Body as HttpBody;
 use netcomm_core::{Body, CallId, Error, ErrorKind, GaveUp, Redacted, Result, TlsInfo, redact_url};
 
+#[cfg(feature = "cache")]
+use crate::cache::StoredHead;
 use crate::conn::Meta;
 use crate::timing::{ReceiveTime, Timing};
 use crate::trail::{Attempt, Trail};
@@ -22,9 +25,59 @@ use crate::trail::{Attempt, Trail};
 ///
 /// Dropping it closes its connection unless the body has been read to the end (or was empty).
 pub struct Response {
-    parts: http::response::Parts,
+    /// Boxed, since it is passed from hand to hand.
+    inner: Box<Inner>,
+}
+
+struct Inner {
+    status: StatusCode,
+    version: Version,
+    extensions: http::Extensions,
+    head: Head,
     body: Body,
-    facts: Box<Facts>,
+    facts: Facts,
+}
+
+/// The header fields: there, or to be made once somebody looks at them.
+#[derive(Default)]
+struct Head {
+    made: OnceCell<HeaderMap>,
+    #[cfg(feature = "cache")]
+    stored: Option<StoredHead>,
+}
+
+impl Head {
+    fn of(headers: HeaderMap) -> Self {
+        Self { made: OnceCell::from(headers), ..Self::default() }
+    }
+
+    fn get(&self) -> &HeaderMap {
+        self.made.get_or_init(|| self.make())
+    }
+
+    fn into_fields(mut self) -> HeaderMap {
+        self.made.take().unwrap_or_else(|| self.make())
+    }
+
+    #[cfg(feature = "cache")]
+    fn make(&self) -> HeaderMap {
+        self.stored.as_ref().map(StoredHead::headers).unwrap_or_default()
+    }
+
+    #[cfg(not(feature = "cache"))]
+    #[expect(clippy::unused_self, reason = "the cache is a feature")]
+    fn make(&self) -> HeaderMap {
+        HeaderMap::new()
+    }
+
+    /// A field that no cache adds. For one of them the head need not be made.
+    fn of_origin(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        #[cfg(feature = "cache")]
+        if let Some(stored) = &self.stored {
+            return stored.of_origin(name);
+        }
+        self.get().get(name)
+    }
 }
 
 /// What is known beside the head.
@@ -62,112 +115,128 @@ impl TimingWatch {
 impl Response {
     pub(crate) fn new(response: http::Response<Body>, facts: Facts) -> Self {
         let (parts, body) = response.into_parts();
-        Self { parts, body, facts: Box::new(facts) }
+        let http::response::Parts { status, version, headers, extensions, .. } = parts;
+        Self { inner: Box::new(Inner { status, version, extensions, head: Head::of(headers), body, facts }) }
+    }
+
+    /// An answer from store, its head to be made once somebody looks at it.
+    #[cfg(feature = "cache")]
+    pub(crate) fn stored(head: StoredHead, body: Body, facts: Facts) -> Self {
+        Self {
+            inner: Box::new(Inner {
+                status: head.status(),
+                version: Version::default(),
+                extensions: http::Extensions::new(),
+                head: Head { made: OnceCell::new(), stored: Some(head) },
+                body,
+                facts,
+            }),
+        }
     }
 
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.parts.status
+        self.inner.status
     }
 
     /// The version of HTTP that was spoken.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.parts.version
+        self.inner.version
     }
 
     /// The header fields. `Content-Encoding` and `Content-Length` are gone where a coding was taken off.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.parts.headers
+        self.inner.head.get()
     }
 
     /// The extensions, as interceptors left them.
     #[must_use]
     pub fn extensions(&self) -> &http::Extensions {
-        &self.parts.extensions
+        &self.inner.extensions
     }
 
     /// The URI that answered, after all redirects.
     #[must_use]
     pub fn uri(&self) -> &Uri {
-        &self.facts.uri
+        &self.inner.facts.uri
     }
 
     /// The URIs that redirected, in order.
     #[must_use]
     pub fn redirects(&self) -> &[Uri] {
-        &self.facts.redirects
+        &self.inner.facts.redirects
     }
 
     /// The call, as observations name it.
     #[must_use]
     pub fn call(&self) -> CallId {
-        self.facts.call
+        self.inner.facts.call
     }
 
     /// The address at the other end of the connection: the origin's or the proxy's. `None` for Unix-domain sockets,
     /// foreign transports and answers made by an interceptor.
     #[must_use]
     pub fn peer(&self) -> Option<SocketAddr> {
-        self.facts.meta.as_ref()?.info.peer
+        self.inner.facts.meta.as_ref()?.info.peer
     }
 
     /// What TLS agreed on; `None` for a clear connection.
     #[must_use]
     pub fn tls(&self) -> Option<&TlsInfo> {
-        self.facts.meta.as_ref()?.info.tls.as_ref()
+        self.inner.facts.meta.as_ref()?.info.tls.as_ref()
     }
 
     /// The number of the connection, counted from 1 by its client; equal for calls that shared one.
     #[must_use]
     pub fn connection(&self) -> Option<u64> {
-        Some(self.facts.meta.as_ref()?.id)
+        Some(self.inner.facts.meta.as_ref()?.id)
     }
 
     /// Every request that was sent for this call, in order: redirects, repetitions and hedges too. Empty for an answer from
     /// store, and for one that [another call](crate::ClientBuilder::deduplicate) has fetched.
     #[must_use]
     pub fn attempts(&self) -> &[Attempt] {
-        self.facts.trail.as_slice()
+        self.inner.facts.trail.as_slice()
     }
 
     /// Why a response that is a failure was not asked for again, where [`Retry`](crate::Retry) is on.
     #[must_use]
     pub fn gave_up(&self) -> Option<GaveUp> {
-        self.facts.gave_up
+        self.inner.facts.gave_up
     }
 
     /// When the origin, by a failure that was not asked for again, has asked to come back.
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
-        self.facts.retry_at
+        self.inner.facts.retry_at
     }
 
     /// What the client's cache did for it; `None` if the client has none. `Cache-Status` says the same (RFC 9211).
     #[cfg(feature = "cache")]
     #[must_use]
     pub fn cache_status(&self) -> Option<&crate::cache::CacheStatus> {
-        self.facts.cache_status.as_ref()
+        self.inner.facts.cache_status.as_ref()
     }
 
     /// Where the time went, as far as it is known now.
     #[must_use]
     pub fn timing(&self) -> Timing {
-        self.facts.timing.with_receive(self.facts.receive.as_ref())
+        self.inner.facts.timing.with_receive(self.inner.facts.receive.as_ref())
     }
 
     /// The timing, to be read after the body.
     #[must_use]
     pub fn timing_watch(&self) -> TimingWatch {
-        TimingWatch { timing: self.facts.timing, receive: self.facts.receive.clone() }
+        TimingWatch { timing: self.inner.facts.timing, receive: self.inner.facts.receive.clone() }
     }
 
     /// How many bytes of the body are left, if that is known; decoded bodies tell nothing.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
-        self.body.len()
+        self.inner.body.len()
     }
 
     /// The response, or an error of kind [`ErrorKind::Status`] for a status of 400 or more.
@@ -180,12 +249,12 @@ impl Response {
             let mut error = Error::new(ErrorKind::Status, "call")
                 .with_detail(self.status().to_string())
                 .with_status(self.status())
-                .with_attempts(self.facts.timing.attempt, self.facts.timing.total())
-                .with_url(&self.facts.uri.to_string());
-            if let Some(why) = self.facts.gave_up {
+                .with_attempts(self.inner.facts.timing.attempt, self.inner.facts.timing.total())
+                .with_url(&self.inner.facts.uri.to_string());
+            if let Some(why) = self.inner.facts.gave_up {
                 error = error.with_gave_up(why);
             }
-            return Err(match self.facts.retry_at {
+            return Err(match self.inner.facts.retry_at {
                 Some(at) => error.with_retry_at(at),
                 None => error,
             });
@@ -203,7 +272,7 @@ impl Response {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        self.body.chunk().await.map_err(|error| error.with_url(&self.facts.uri.to_string()))
+        self.inner.body.chunk().await.map_err(|error| error.with_url(&self.inner.facts.uri.to_string()))
     }
 
     /// The whole body, at most [`Limits::buffered_bytes`](netcomm_core::Limits::buffered_bytes).
@@ -216,7 +285,7 @@ impl Response {
     ///
     /// What was read is lost if the future is dropped.
     pub async fn bytes(self) -> Result<Bytes> {
-        let Self { body, facts, .. } = self;
+        let Inner { body, facts, .. } = *self.inner;
         if let Some(bytes) = body.as_bytes().filter(|bytes| bytes.len() <= facts.buffered_bytes) {
             return Ok(bytes.clone());
         }
@@ -235,8 +304,8 @@ impl Response {
     /// As [`bytes`](Self::bytes).
     pub async fn text(self) -> Result<String> {
         self.check_decoded()?;
-        let content_type = self.parts.headers.get(CONTENT_TYPE).cloned();
-        let url = self.facts.uri.clone();
+        let content_type = self.inner.head.of_origin(&CONTENT_TYPE).cloned();
+        let url = self.inner.facts.uri.clone();
         crate::charset::text(self.bytes().await?, content_type.as_ref())
             .map_err(|error| error.with_url(&url.to_string()))
     }
@@ -253,7 +322,7 @@ impl Response {
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(self) -> Result<T> {
         self.check_decoded()?;
-        let (status, url) = (self.parts.status, self.facts.uri.clone());
+        let (status, url) = (self.inner.status, self.inner.facts.uri.clone());
         serde_json::from_slice(&self.bytes().await?).map_err(|error| {
             Error::new(ErrorKind::Decode, "parse json")
                 .with_detail(format!("line {} column {}", error.line(), error.column()))
@@ -265,27 +334,33 @@ impl Response {
 
     /// The body as a stream of its chunks.
     pub fn stream(self) -> impl Stream<Item = Result<Bytes>> + Send + Unpin {
-        Chunks { body: self.body }
+        Chunks { body: self.inner.body }
     }
 
     /// The body alone, within its limits.
     #[must_use]
     pub fn into_body(self) -> Body {
-        self.body
+        self.inner.body
     }
 
     /// The response as the `http` crate knows it; what is known beside the head is lost.
     #[must_use]
     pub fn into_http(self) -> http::Response<Body> {
-        http::Response::from_parts(self.parts, self.body)
+        let Inner { status, version, extensions, head, body, .. } = *self.inner;
+        let mut response = http::Response::new(body);
+        *response.status_mut() = status;
+        *response.version_mut() = version;
+        *response.headers_mut() = head.into_fields();
+        *response.extensions_mut() = extensions;
+        response
     }
 
     fn check_decoded(&self) -> Result<()> {
-        match self.parts.headers.get(CONTENT_ENCODING) {
-            Some(coding) if !self.body.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
+        match self.inner.head.of_origin(&CONTENT_ENCODING) {
+            Some(coding) if !self.inner.body.is_empty() && !coding.as_bytes().eq_ignore_ascii_case(b"identity") => {
                 Err(Error::new(ErrorKind::Decode, "read body")
                     .with_detail(format!("the content coding {coding:?} was not taken off"))
-                    .with_url(&self.facts.uri.to_string()))
+                    .with_url(&self.inner.facts.uri.to_string()))
             }
             _ => Ok(()),
         }
@@ -295,11 +370,11 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Response")
-            .field("status", &self.parts.status.as_u16())
-            .field("version", &self.parts.version)
-            .field("url", &redact_url(&self.facts.uri.to_string()))
-            .field("headers", &Redacted(&self.parts.headers))
-            .field("body", &self.body)
+            .field("status", &self.inner.status.as_u16())
+            .field("version", &self.inner.version)
+            .field("url", &redact_url(&self.inner.facts.uri.to_string()))
+            .field("headers", &Redacted(self.headers()))
+            .field("body", &self.inner.body)
             .finish_non_exhaustive()
     }
 }

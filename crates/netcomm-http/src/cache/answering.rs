@@ -1,15 +1,18 @@
 //! The head of an answer from store (RFC 9111 §4, RFC 9110 §14–15): pure.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{AGE, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::cache::entry::Segment;
+use crate::cache::entry::{Entry, Segment};
 use crate::cache::field::number;
 use crate::cache::freshness::{Rules, Terms};
 use crate::cache::plan::{Answer, Serve};
 use crate::cache::range;
+use crate::cache::status::{CacheStatus, Name};
 
 /// An answer from store: its head, and the pieces of its body.
 #[derive(Debug)]
@@ -17,6 +20,47 @@ pub(crate) struct Answered<'a> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Cow<'a, [Segment]>,
+}
+
+/// The head of an answer with all that is stored, made once somebody looks at it.
+#[derive(Debug)]
+pub(crate) struct StoredHead {
+    entry: Arc<Entry>,
+    age: Duration,
+    told: CacheStatus,
+    cache: Name,
+}
+
+impl StoredHead {
+    /// That of an answer for which [`whole_as_stored`] gave a body, by the cache of that name, which tells that of itself.
+    pub(crate) fn of(serve: Serve, told: CacheStatus, cache: &Name) -> Self {
+        Self { entry: serve.entry, age: serve.age, told, cache: cache.clone() }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.entry.status()
+    }
+
+    /// A field, if the origin sent one: none that the cache adds.
+    pub(crate) fn of_origin(&self, name: &HeaderName) -> Option<&HeaderValue> {
+        self.entry.headers().get(name)
+    }
+
+    /// The whole head.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = self.entry.headers().clone();
+        headers.insert(AGE, number(self.age.as_secs()));
+        self.told.add_to(&mut headers, self.cache.as_str());
+        headers
+    }
+}
+
+/// The pieces of the body of an answer that is stored as it is given out but for what every cache adds to a head; `None`
+/// if more has to be done.
+pub(crate) fn whole_as_stored(serve: &Serve) -> Option<&[Segment]> {
+    let entry = &serve.entry;
+    let withheld = entry.known_terms()?.directives.no_cache.fields();
+    (serve.answer == Answer::Whole && withheld.is_empty()).then_some(&entry.parts().segments)
 }
 
 /// Makes the answer. `None` if what is asked for is not there.
@@ -65,8 +109,7 @@ fn describe_nothing(headers: &mut HeaderMap) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use bytes::Bytes;
     use http::Method;
@@ -74,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::cache::blob::Blob;
-    use crate::cache::entry::{Entry, EntryParts, Selecting};
+    use crate::cache::entry::{EntryParts, Selecting};
     use crate::cache::plan::answer;
 
     fn at(seconds: u64) -> SystemTime {

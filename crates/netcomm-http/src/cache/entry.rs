@@ -169,6 +169,11 @@ impl Entry {
     pub(crate) fn terms(&self, make: impl FnOnce(&EntryParts) -> Terms) -> &Terms {
         self.terms.get_or_init(|| make(&self.parts))
     }
+
+    /// The terms, if they were worked out.
+    pub(crate) fn known_terms(&self) -> Option<&Terms> {
+        self.terms.get()
+    }
 }
 
 impl fmt::Debug for Selecting {

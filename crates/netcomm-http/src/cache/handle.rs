@@ -20,6 +20,7 @@ use crate::cache::freshness::Rules;
 use crate::cache::groups;
 use crate::cache::key::Key;
 use crate::cache::memory::Memory;
+use crate::cache::status::Name;
 use crate::cache::store::{Stats, Store, StoreDyn, Variants, WriteBlob};
 
 /// Invalidations remembered for responses that were on their way when they came.
@@ -34,7 +35,7 @@ pub struct Cache {
 struct Inner {
     store: AnyStore,
     rules: Rules,
-    name: Box<str>,
+    name: Name,
     /// Makes fingerprints of credentials that mean nothing elsewhere.
     secret: RandomState,
     /// The keys that are being confirmed in the background.
@@ -159,7 +160,7 @@ impl Cache {
     }
 
     /// The name under which it speaks in `Cache-Status`.
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &Name {
         &self.inner.name
     }
 
@@ -285,12 +286,12 @@ impl Drop for Refresh {
 pub struct CacheBuilder {
     store: Option<AnyStore>,
     rules: Rules,
-    name: Box<str>,
+    name: Name,
 }
 
 impl CacheBuilder {
     fn new() -> Self {
-        Self { store: None, rules: Rules::default(), name: "netcomm".into() }
+        Self { store: None, rules: Rules::default(), name: Name::default() }
     }
 
     /// Keeps responses in memory, at most that many bytes. Default: 64 MiB.
@@ -361,7 +362,7 @@ impl CacheBuilder {
         if sfv::TokenRef::from_str(name).is_err() {
             return Err(Error::new(ErrorKind::Invalid, "build cache").with_detail("the name is no token"));
         }
-        self.name = name.into();
+        self.name = Name::own(name);
         Ok(self)
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fmt;
 use std::future::{Future, ready};
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -14,10 +14,16 @@ use lru::{DefaultHasher, LruCache};
 use crate::cache::blob::Blob;
 use crate::cache::entry::Entry;
 use crate::cache::key::Key;
+use crate::cache::near::{Good, Held, Lanes, Near};
 use crate::cache::store::{Change, Stats, Store, Variants, WriteBlob};
+use crate::lane::{self, Apart};
 
 /// Locks that the keys are spread over.
 const SHARDS: usize = 16;
+/// A key is used often if it is used again before so many others of its table.
+const OFTEN: u32 = 32;
+/// A table need not be told of a use until so many of others were: the number of its keys divided by this.
+const EXACT: usize = 8;
 /// What a key takes beside its text: its node and place in the table, the text's count, the list of its variants.
 /// Measured, as is the next: see the test `overhead_of_a_million_entries`.
 const KEY_OVERHEAD: u64 = 232;
@@ -41,7 +47,10 @@ const AHEAD_BYTES: u64 = 1024 * 1024;
 /// One body may take a quarter of it, and the entries under one key half. Bodies lie in one piece each; one whose length
 /// was not announced takes up to twice its bytes while it comes in.
 ///
-/// What is used least is known exactly among the keys that share a lock (a sixteenth of all), and roughly over all.
+/// What is used least is known among the keys that share a lock (a sixteenth of all), and roughly over all. A key that is
+/// used all the time may count as used earlier than it was, by as many uses and changes as those are keys divided by eight:
+/// each thread has at hand what it uses often, and does not tell of each use. Threads beside the first hold a copy of its
+/// head for that, of at most 64 keys and 16 KiB each, which counts.
 #[derive(Clone)]
 pub struct Memory {
     shared: Arc<Shared>,
@@ -49,8 +58,10 @@ pub struct Memory {
 }
 
 struct Shared {
-    shards: [Mutex<LruCache<Key, Slot>>; SHARDS],
+    shards: [Apart<Shard>; SHARDS],
     hasher: DefaultHasher,
+    /// Locked inside of a shard's lock, never around one.
+    near: Near,
     /// Locked inside of a shard's lock, never around one.
     groups: Mutex<Groups>,
     max_bytes: u64,
@@ -59,9 +70,19 @@ struct Shared {
     evicted: AtomicU64,
 }
 
+struct Shard {
+    slots: Mutex<LruCache<Key, Slot>>,
+    /// What came and went, and the uses that it was told of. Written under its lock, and read without.
+    uses: AtomicU32,
+}
+
 struct Slot {
     variants: Variants,
     weight: u64,
+    /// The last use that was told.
+    used: u32,
+    /// Where it may be at hand.
+    lanes: Lanes,
     /// Whether one of them is in a group, so that the others never touch the index.
     is_grouped: bool,
 }
@@ -74,10 +95,14 @@ impl Memory {
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
         let hasher = DefaultHasher::default();
-        let shards = std::array::from_fn(|_| Mutex::new(LruCache::unbounded_with_hasher(hasher.clone())));
+        let shards = std::array::from_fn(|_| {
+            let slots = Mutex::new(LruCache::unbounded_with_hasher(hasher.clone()));
+            Apart(Shard { slots, uses: AtomicU32::new(0) })
+        });
         let shared = Shared {
             shards,
             hasher,
+            near: Near::new(),
             groups: Mutex::default(),
             max_bytes,
             bytes: AtomicU64::new(0),
@@ -93,10 +118,14 @@ impl Memory {
         Self { max_body_bytes, ..self }
     }
 
-    /// The entries under a key, as [`Store::load`] gives them, at once: one short lock, and nothing is allocated.
+    /// The entries under a key, as [`Store::load`] gives them, at once: one short lock, of this thread's own where it has
+    /// used them lately.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<Variants> {
-        self.shared.lock(self.shared.shard(key)).get(key).map(|slot| Arc::clone(&slot.variants))
+        let shared = &self.shared;
+        let (hash, lane) = (shared.hash(key), lane::here());
+        let uses = shared.shards[Shared::shard(hash)].0.uses.load(Ordering::Relaxed);
+        shared.near.get(lane, hash, key, uses).or_else(|| shared.look_up(key, hash, lane))
     }
 }
 
@@ -178,14 +207,51 @@ impl Store for Memory {
 }
 
 impl Shared {
-    fn shard(&self, key: &Key) -> usize {
+    fn hash(&self, key: &Key) -> u64 {
+        self.hasher.hash_one(key)
+    }
+
+    fn shard(hash: u64) -> usize {
         // The table inside uses the low bits and the highest seven.
-        (self.hasher.hash_one(key) >> 40) as usize % SHARDS
+        (hash >> 40) as usize % SHARDS
     }
 
     fn lock(&self, shard: usize) -> MutexGuard<'_, LruCache<Key, Slot>> {
         // Nothing is half done where a change can panic.
-        self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[shard].0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The entries under a key, for a use that the table is told of. What is used often comes to be at hand in that lane.
+    fn look_up(&self, key: &Key, hash: u64, lane: usize) -> Option<Variants> {
+        let shard = Self::shard(hash);
+        let mut slots = self.lock(shard);
+        let keys = slots.len();
+        let slot = slots.get_mut(key)?;
+        let now = self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let is_used_often = now.wrapping_sub(std::mem::replace(&mut slot.used, now)) <= OFTEN;
+        let good = Good { since: now, uses: u32::try_from(keys / EXACT).unwrap_or(u32::MAX) };
+        let own = 1 << lane;
+        if slot.lanes & own != 0
+            && let Some(variants) = self.near.renew(lane, hash, key, good)
+        {
+            return Some(variants);
+        }
+        let held = match slot.lanes & !own {
+            _ if !is_used_often => None,
+            0 => Some(Held::of(key, &slot.variants, good)),
+            _ => Held::twin_of(key, &slot.variants, good, ENTRY_OVERHEAD),
+        };
+        let Some(held) = held else { return Some(Arc::clone(&slot.variants)) };
+        slot.lanes |= own;
+        let variants = held.variants();
+        self.bytes.fetch_add(held.weight, Ordering::Relaxed);
+        // Under the lock, so that it cannot be put where it was just taken away.
+        let gone = self.near.keep(lane, hash, held);
+        self.discharge(gone.as_ref().map_or(0, |gone| gone.weight));
+        drop(slots);
+        drop(gone);
+        self.evict(shard, Some(key));
+        Some(variants)
     }
 
     fn groups(&self) -> MutexGuard<'_, Groups> {
@@ -194,9 +260,10 @@ impl Shared {
 
     /// Puts what `change` makes of the entries in their place; `None` leaves them.
     fn update(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Option<Vec<Arc<Entry>>>) {
-        let shard = self.shard(key);
+        let shard = Self::shard(self.hash(key));
         let mut slots = self.lock(shard);
         let Some(changed) = change(slots.peek(key).map_or(&[], |slot| &*slot.variants)) else { return };
+        self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
         let old = slots.pop(key);
         if let Some(old) = &old {
             self.forget(key, old);
@@ -222,7 +289,11 @@ impl Shared {
         }
     }
 
+    /// Under the lock of its shard, so that nobody finds at hand what is gone.
     fn forget(&self, key: &Key, slot: &Slot) {
+        if slot.lanes != 0 {
+            self.discharge(self.near.forget(slot.lanes, self.hash(key), key));
+        }
         self.bytes.fetch_sub(slot.weight, Ordering::Relaxed);
         self.entries.fetch_sub(slot.variants.len() as u64, Ordering::Relaxed);
         if slot.is_grouped {
@@ -255,6 +326,7 @@ impl Shared {
             while self.is_over() && slots.peek_lru().is_some_and(|(key, _)| Some(key) != keep) {
                 let Some((key, slot)) = slots.pop_lru() else { break };
                 self.forget(&key, &slot);
+                self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
                 self.evicted.fetch_add(slot.variants.len() as u64, Ordering::Relaxed);
                 gone.push(slot);
             }
@@ -294,7 +366,7 @@ impl Slot {
         }
         entries.truncate(fitting);
         let is_grouped = entries.iter().any(|entry| entry.groups().next().is_some());
-        Self { variants: entries.into(), weight, is_grouped }
+        Self { variants: entries.into(), weight, used: 0, lanes: 0, is_grouped }
     }
 }
 

@@ -36,6 +36,7 @@ mod invalidation;
 mod key;
 mod memory;
 mod mode;
+mod near;
 mod plan;
 pub(crate) mod range;
 pub(crate) mod selecting;
@@ -56,7 +57,7 @@ pub use mode::CacheMode;
 pub use status::{CacheStatus, Forwarded};
 pub use store::{Change, Stats, Store, Variants, WriteBlob};
 
-pub(crate) use answering::{Answered, answered};
+pub(crate) use answering::{Answered, StoredHead, answered, whole_as_stored};
 pub(crate) use field::dated;
 pub(crate) use groups::invalidated_by as invalidated_groups;
 pub(crate) use handle::Moment;

@@ -1,5 +1,7 @@
 //! `Cache-Status` (RFC 9211), as a value and as a field.
 
+use std::sync::Arc;
+
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache::field::Text;
@@ -59,6 +61,23 @@ impl Forwarded {
             Self::Stale => "stale",
             Self::Partial => "partial",
         }
+    }
+}
+
+/// The name under which a cache speaks. To clone the usual one writes to nothing that others share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Name {
+    own: Option<Arc<str>>,
+}
+
+impl Name {
+    /// A name of its own: a token.
+    pub(crate) fn own(name: &str) -> Self {
+        Self { own: Some(name.into()) }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.own.as_deref().unwrap_or("netcomm")
     }
 }
 

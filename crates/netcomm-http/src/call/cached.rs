@@ -2,6 +2,7 @@
 //! in [`crate::cache`]; here it is done.
 
 mod forward;
+mod instant;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -57,10 +58,25 @@ pub(super) enum Looked {
 }
 
 impl<'c> Call<'c> {
+    /// Under what this hop is stored, and what becomes of it if that was found out before.
+    pub(super) fn found(&mut self) -> (Key, Option<Plan>) {
+        self.found.take().unwrap_or_else(|| (Key::new(&self.partition(), &self.address.uri), None))
+    }
+
+    fn cache_mode(&self) -> CacheMode {
+        match self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default() {
+            CacheMode::Default if self.offline() == Offline::ServeStale && self.network().reach == Reach::Offline => {
+                CacheMode::ForceCache
+            }
+            mode => mode,
+        }
+    }
+
     /// What this hop asks of the cache.
     pub(super) fn ask<'a>(
         &self,
         cache: &'a Cache,
+        key: Key,
         method: &'a Method,
         headers: &HeaderMap,
         authorization: Option<&HeaderValue>,
@@ -77,21 +93,20 @@ impl<'c> Call<'c> {
                 (Cow::Owned(fields), is_plain)
             }
         };
-        let key = Key::new(&self.partition(), &self.address.uri);
-        let mode = match self.options.cache.as_ref().map(|own| own.mode).unwrap_or_default() {
-            CacheMode::Default if self.offline() == Offline::ServeStale && self.network().reach == Reach::Offline => {
-                CacheMode::ForceCache
-            }
-            mode => mode,
-        };
+        let mode = self.cache_mode();
         Asked { cache, key, method, fields, is_plain, mode, has_content: !body.is_empty() }
     }
 
     /// Answers from memory, if that needs nothing else. A hit must cost next to nothing.
-    pub(super) fn look(&mut self, asked: &Asked<'_>) -> Looked {
-        let known = if asked.reads() { asked.cache.known(&asked.key) } else { Some(Arc::default()) };
-        let Some(variants) = known else { return Looked::Open };
-        let plan = self.plan(asked, &variants);
+    pub(super) fn look(&mut self, asked: &Asked<'_>, plan: Option<Plan>) -> Looked {
+        let plan = match plan {
+            Some(plan) => plan,
+            None => {
+                let known = if asked.reads() { asked.cache.known(&asked.key) } else { Some(Arc::default()) };
+                let Some(variants) = known else { return Looked::Open };
+                self.plan(asked, &variants)
+            }
+        };
         if let Plan::Serve(serve @ Serve { refresh: false, .. }) = &plan
             && let Some(answered) = Self::answered(asked, serve, false)
             && let Some(bytes) = cache::body_in_memory(&answered.body)
@@ -205,15 +220,19 @@ impl<'c> Call<'c> {
     /// The answer, which says what the cache did for it.
     fn told(&self, asked: &Asked<'_>, mut response: http::Response<Body>) -> http::Response<Body> {
         if let Some(status) = &self.cache_status {
-            status.add_to(response.headers_mut(), asked.cache.name());
-            self.emit(Interest::DECISION, || Event::CacheAsked {
-                hit: status.hit,
-                forwarded: status.forwarded.map(Forwarded::as_str),
-                stored: status.stored,
-                detail: status.detail,
-            });
+            status.add_to(response.headers_mut(), asked.cache.name().as_str());
+            self.tell(status);
         }
         response
+    }
+
+    fn tell(&self, status: &CacheStatus) {
+        self.emit(Interest::DECISION, || Event::CacheAsked {
+            hit: status.hit,
+            forwarded: status.forwarded.map(Forwarded::as_str),
+            stored: status.stored,
+            detail: status.detail,
+        });
     }
 
     /// The head of an answer from store, and the pieces of its body.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -581,4 +581,82 @@ async fn overhead_of_a_million_entries() {
         black_box(store.get(&one));
     }
     println!("a hit in the processor's cache: {:?}", started.elapsed() / ENTRIES);
+}
+
+/// A thread that looks up what it is told to, more than once: what is used often it has at hand.
+struct Reader {
+    ask: mpsc::Sender<Key>,
+    answer: mpsc::Receiver<Option<Variants>>,
+}
+
+impl Reader {
+    fn new(store: &Memory) -> Self {
+        let ((ask, asked), (answers, answer), store) = (mpsc::channel::<Key>(), mpsc::channel(), store.clone());
+        std::thread::spawn(move || {
+            for key in asked {
+                let found = [store.get(&key), store.get(&key), store.get(&key)];
+                answers.send(found.into_iter().next_back().flatten()).expect("whoever asked");
+            }
+        });
+        Self { ask, answer }
+    }
+
+    fn get(&self, key: &Key) -> Option<Variants> {
+        self.ask.send(key.clone()).expect("a reader");
+        self.answer.recv().expect("an answer")
+    }
+}
+
+#[tokio::test]
+async fn what_threads_have_at_hand_is_what_is_stored() {
+    let store = Memory::new(1_000_000);
+    let readers: Vec<Reader> = (0..4).map(|_| Reader::new(&store)).collect();
+    let expect = |expected: Option<u32>| {
+        // Twice around: what one thread has at hand must not be another one's.
+        for reader in readers.iter().chain(&readers) {
+            assert_eq!(reader.get(&key("a")).map(|variants| numbers(&variants)), expected.map(|number| vec![number]));
+        }
+    };
+    for round in 0..3 {
+        expect(None);
+        let body = write(&store, None, [noise(500, 1)]).await.expect("room");
+        put(&store, &key("a"), vec![entry(1, &["g"], Some(body))]).await;
+        let alone = store.stats().await.bytes;
+        expect(Some(1));
+        assert!(store.stats().await.bytes > alone, "copies of heads count");
+        put(&store, &key("a"), vec![entry(2, &["g"], None)]).await;
+        expect(Some(2));
+        match round {
+            0 => put(&store, &key("a"), Vec::new()).await,
+            1 => store.remove_group(key("a").origin(), "g").await,
+            _ => store.clear().await,
+        }
+        assert_eq!(store.stats().await.bytes, 0, "nothing is left at hand");
+    }
+    expect(None);
+    put(&store, &key("a"), vec![entry(3, &[], None)]).await;
+    expect(Some(3));
+    for number in 0..2000_u32 {
+        let body = write(&store, None, [noise(5000, 1)]).await.expect("room");
+        put(&store, &key(&format!("{number}")), vec![entry(number, &[], Some(body))]).await;
+        assert!(store.stats().await.bytes <= 1_000_000);
+    }
+    expect(None);
+}
+
+#[tokio::test]
+async fn threads_share_the_bytes_of_a_body_and_no_count() {
+    let store = Memory::new(1_000_000);
+    let body = write(&store, None, [noise(500, 1)]).await.expect("room");
+    put(&store, &key("a"), vec![entry(1, &[], Some(body))]).await;
+    let found = || Reader::new(&store).get(&key("a")).expect("stored");
+    let first = found();
+    // Threads share lanes where there are many, as there may be while tests run.
+    let second = (0..1000).map(|_| found()).find(|second| !Arc::ptr_eq(&first, second)).expect("one of its own");
+    assert_eq!(head(&first[0]), head(&second[0]));
+    assert!(!Arc::ptr_eq(&first[0], &second[0]));
+    let body = |variants: &Variants| variants[0].parts().segments[0].blob.as_bytes().expect("in memory").as_ptr();
+    let field = |variants: &Variants| variants[0].headers()["x-number"].as_bytes().as_ptr();
+    assert_eq!(body(&first), body(&second));
+    assert_ne!(field(&first), field(&second));
 }

@@ -579,3 +579,23 @@ fn public_types_can_go_to_other_threads() {
     check_send::<netcomm_http::Request>();
     check_send::<netcomm_http::RequestBuilder>();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_made_of_one_that_was_used_goes_by_its_own_settings() {
+    let stage = friendly();
+    let client = stage.client();
+    client.get("http://a.example/").send().await.unwrap();
+    let headers = HeaderMap::from_iter([(HeaderName::from_static("own"), HeaderValue::from_static("1"))]);
+    let named = client.with_headers(headers);
+    named.get("http://a.example/").send().await.unwrap();
+    let known = named.with_credentials("http://a.example", Credentials::bearer(&"t".into()).unwrap()).unwrap();
+    known.get("http://a.example/").send().await.unwrap();
+    client.get("http://a.example/").send().await.unwrap();
+    let told = |name: &str| -> Vec<bool> {
+        stage.server.requests().iter().map(|request| request.header(name).is_some()).collect()
+    };
+    assert_eq!(told("own"), [false, true, true, false]);
+    assert_eq!(told("authorization"), [false, false, true, false]);
+    let scoped = client.scoped(Scope::builder("s").build());
+    assert_eq!(scoped.get("http://a.example/").send().await.unwrap_err().kind(), ErrorKind::Denied);
+}

@@ -185,3 +185,28 @@ async fn a_get_is_not_answered_from_a_head() {
     take(client.head(URL)).await;
     assert_eq!(get(&client).await.told(), "; fwd=uri-miss; stored");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_of_a_hit_does_not_depend_on_who_looked_at_its_head() {
+    let stage =
+        stage(counting("cache-control: max-age=60, no-cache=\"secret\" | content-type: text/plain | secret: 1"));
+    let client = cached(&stage);
+    get(&client).await;
+    let withheld = get(&client).await;
+    assert_eq!((withheld.told(), withheld.field("secret")), ("; hit; ttl=60", None));
+
+    let stage = crate::stage::stage(counting("cache-control: max-age=60 | content-type: text/plain | x: y"));
+    let client = cached(&stage);
+    get(&client).await;
+    pass(7).await;
+    assert_eq!(client.get(URL).send().await.unwrap().text().await.unwrap(), "1");
+    let response = client.get(URL).send().await.unwrap();
+    pass(5).await;
+    // It is as old as it was when it was given out.
+    let seen = response.headers().clone();
+    let field = |name: &str| seen[name].to_str().unwrap();
+    assert_eq!((field("age"), field("x"), field("cache-status")), ("7", "y", "netcomm; hit; ttl=53"));
+    assert_eq!(response.into_http().headers(), &seen);
+    let unseen = client.get(URL).send().await.unwrap().into_http();
+    assert_eq!((unseen.status(), unseen.headers()["age"].to_str().unwrap()), (StatusCode::OK, "12"));
+}
