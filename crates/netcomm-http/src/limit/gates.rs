@@ -92,3 +92,26 @@ impl Permits {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use netcomm_tests::ManualClock;
+    use nonzero_ext::nonzero;
+
+    use super::*;
+
+    #[test]
+    fn two_that_carry_the_same_layers_pass_them_in_the_same_order() {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new());
+        let scopes: Vec<_> = (0..8)
+            .map(|at| Scope::builder(format!("{at}")).allow_all().concurrency(nonzero!(1_usize)).build())
+            .collect();
+        let all = |scope: Scope, other: &Scope| scope.narrow(other);
+        let order = |scope: &Scope| -> Vec<_> {
+            Gates::of(scope, &clock).list.iter().flat_map(|list| list.iter()).map(Arc::as_ptr).collect()
+        };
+        let forth = order(&scopes.iter().fold(Scope::unlimited(), all));
+        let back = order(&scopes.iter().rev().fold(Scope::unlimited(), all));
+        assert_eq!((forth.len(), forth), (8, back));
+    }
+}
