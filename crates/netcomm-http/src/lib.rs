@@ -21,7 +21,6 @@ mod headers;
 mod hedge;
 mod intercept;
 mod lane;
-#[allow(dead_code, reason = "the pipeline passes through it next")]
 mod limit;
 #[cfg(feature = "multipart")]
 pub mod multipart;
