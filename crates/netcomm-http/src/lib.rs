@@ -24,6 +24,8 @@ mod intercept;
 mod limit;
 #[cfg(feature = "multipart")]
 pub mod multipart;
+#[cfg(feature = "cache-disk")]
+mod octets;
 mod offline;
 mod origin;
 mod pool;

@@ -23,6 +23,7 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("async_compression", "netcomm-http", "decode"),
     ("redb", "netcomm-http", "cache/disk/index"),
     ("crc32fast", "netcomm-http", "cache/disk"),
+    ("crc32fast", "netcomm-http", "octets"),
     ("tower_service", "netcomm-http", "service"),
     ("tower_layer", "netcomm-http", "service"),
 ];
