@@ -23,6 +23,8 @@ mod http2;
 mod intercepts;
 mod interims;
 mod offlines;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod pool;
 mod redirects;
 mod resumes;
