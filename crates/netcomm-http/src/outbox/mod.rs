@@ -173,9 +173,21 @@ impl Outbox {
     /// If the future is dropped, the call may be kept or not.
     pub async fn keep(&self, request: Request, order_key: Option<&str>) -> Result<Ticket> {
         let Request { method, address, headers, body, .. } = request;
-        self.keep_parts(method, address.uri, headers, body, order_key).await
+        self.keep_parts(method, address.uri, headers, body, order_key, false).await
     }
 
+    /// Whether such a call would be kept, if there is room: by its own header fields.
+    pub(crate) fn takes(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<()> {
+        admit::check(method, uri, headers, self.shared.settings.keeps_secrets)
+    }
+
+    /// The idempotency key of a request, which is given one if it has none. For one that is sent before it is kept: each
+    /// sending needs the same key.
+    pub(crate) fn mark(&self, headers: &mut HeaderMap) -> Result<Arc<str>> {
+        Ok(admit::idempotency_key(headers, self.shared.env.random())?.into())
+    }
+
+    /// `maybe_sent`: whether it was sent already and may have reached the server.
     pub(crate) async fn keep_parts(
         &self,
         method: Method,
@@ -183,13 +195,14 @@ impl Outbox {
         mut headers: HeaderMap,
         body: Body,
         order_key: Option<&str>,
+        maybe_sent: bool,
     ) -> Result<Ticket> {
         let settings = &self.shared.settings;
-        admit::check(&method, &uri, &headers, settings.keeps_secrets)?;
+        self.takes(&method, &uri, &headers)?;
         let order = order_key.map_or_else(|| Self::order_of(&uri), Into::into);
         admit::check_order(&order)?;
         admit::strip(&mut headers);
-        let key = admit::idempotency_key(&mut headers, self.shared.env.random())?.into();
+        let key = self.mark(&mut headers)?;
         let most = settings.body_bytes;
         let body = body.collect(most).await.map_err(|error| match error.kind() {
             ErrorKind::TooLarge => Error::new(ErrorKind::TooLarge, "keep call")
@@ -201,7 +214,7 @@ impl Outbox {
         let expires_at = kept_at.checked_add(settings.expiry.min(LONGEST)).unwrap_or(kept_at);
         let partition = Arc::clone(&self.partition);
         let record = Record { partition, order, kept_at, expires_at, method, uri, headers, body };
-        let (ticket, wait) = self.shared.insert(record, key)?;
+        let (ticket, wait) = self.shared.insert(record, key, maybe_sent)?;
         wait.await.map_err(|_| closed())??;
         Ok(ticket)
     }

@@ -151,7 +151,8 @@ impl Queue {
         self.calls.insert(id, entry);
     }
 
-    /// The call that may be sent now, of those that may the one that has waited longest; it is being sent from then on.
+    /// A call that may be sent now: first those that wait for nothing, the oldest first, then those whose wait is over. It is
+    /// being sent from then on.
     pub(super) fn next(&mut self, partition: &Arc<str>, now: Instant) -> Option<&Entry> {
         if self.sending >= self.bounds.concurrent {
             return None;

@@ -203,7 +203,12 @@ impl Shared {
     // What handles ask for.
 
     /// Takes a call: it is on disk when the answer comes.
-    pub(super) fn insert(&self, record: Record, key: Arc<str>) -> Result<(Ticket, oneshot::Receiver<Result<()>>)> {
+    pub(super) fn insert(
+        &self,
+        record: Record,
+        key: Arc<str>,
+        maybe_sent: bool,
+    ) -> Result<(Ticket, oneshot::Receiver<Result<()>>)> {
         let encoded = record::encode(&record);
         let bytes = encoded.len() as u64;
         let (done, wait) = oneshot::channel();
@@ -217,7 +222,8 @@ impl Shared {
                 return Err(full);
             }
         };
-        let entry = Box::new(Entry::new(call_of(id, &record, &key), record.partition, bytes));
+        let call = call_of(id, &record, &key);
+        let entry = Box::new(Entry { maybe_sent, ..Entry::new(call, record.partition, bytes) });
         // Under the lock, so that calls of one lane come to the disk in the order of their numbers.
         self.send(Command::Insert { id, record: record::numbered(encoded, id), entry, done });
         drop(state);

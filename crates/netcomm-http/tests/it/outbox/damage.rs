@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use netcomm_http::outbox::OutboxEvent;
+use netcomm_http::outbox::Outbox;
 
 use super::{Dir, friendly, keep_all, outcomes};
 
@@ -71,7 +71,7 @@ async fn any_damage_is_survived() {
             }
         }
         std::fs::write(other.path().join("outbox.redb"), damaged).expect("written");
-        let outbox = match netcomm_http::outbox::Outbox::open(&house.env, other.path()).await {
+        let outbox = match Outbox::open(&house.env, other.path()).await {
             Ok(outbox) => outbox,
             Err(error) => {
                 // A file that claims to be of another version is not thrown away.
@@ -89,7 +89,7 @@ async fn any_damage_is_survived() {
         none += u32::from(found.is_empty());
         keep_all(&house, &outbox, &[("a", "after")]).await;
         outbox.close().await;
-        let outbox = netcomm_http::outbox::Outbox::open(&house.env, other.path()).await.expect("opens");
+        let outbox = Outbox::open(&house.env, other.path()).await.expect("opens");
         assert_eq!(outbox.len(), found.len() + 1, "round {round}");
         outbox.close().await;
     }
@@ -126,8 +126,5 @@ async fn a_file_that_changes_beneath_is_found_out() {
     assert_eq!(told[0], (tickets[0].id(), "damaged".to_owned()));
     assert!(told[1..].iter().all(|(_, told)| told == "delivered 200"), "{told:?}");
     assert_eq!(outbox.damage().calls, 1);
-    assert!(
-        matches!(outbox.watch().next(), _) && !format!("{:?}", OutboxEvent::Damaged { id: tickets[0].id() }).is_empty()
-    );
     outbox.close().await;
 }

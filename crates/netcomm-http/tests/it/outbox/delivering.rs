@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use netcomm_core::{ErrorKind, Reach};
+use netcomm_core::{Clock as _, ErrorKind, Reach};
 use netcomm_http::outbox::{Cancellation, End, KeptState, OutboxEvent};
 use netcomm_http::testing::{Gate, Reply, Script, ScriptedServer};
 use netcomm_http::{Intercept, Next, Offline, Retry};
@@ -80,7 +80,6 @@ async fn a_failed_call_is_sent_again_when_the_server_says_or_the_network_changes
                 break again_at;
             }
         };
-        use netcomm_core::Clock as _;
         assert_eq!(again_at, house.clock.wall() + Duration::from_secs(wait), "at most an hour");
         let sent = house.server.request_count();
         house.network.roam();

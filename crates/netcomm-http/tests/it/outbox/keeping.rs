@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use netcomm_core::is_secret_header;
-use netcomm_http::outbox::{KeptState, Outbox};
+use netcomm_http::outbox::{Cancellation, KeptState, Outbox};
 use netcomm_http::{Body, Client, Credentials, ErrorKind, Secret};
 
 use super::{House, friendly, keep_all};
@@ -18,7 +18,7 @@ async fn what_is_kept_is_there_again_and_sent_as_it_was() {
         .put("http://a.example/x?y=z")
         .header("x-own", "1")
         .header_append("x-own", "2")
-        .body(Body::from_stream(tokio_stream(chunks)))
+        .body(Body::from_stream(stream(chunks)))
         .build()
         .expect("a request");
     assert_eq!(Outbox::order_key(&request), "http://a.example:80");
@@ -57,9 +57,7 @@ async fn what_is_kept_is_there_again_and_sent_as_it_was() {
     outbox.close().await;
 }
 
-fn tokio_stream<T: Send + Unpin + 'static, const N: usize>(
-    items: [T; N],
-) -> impl futures_core::Stream<Item = T> + Send {
+fn stream<T: Send + Unpin + 'static, const N: usize>(items: [T; N]) -> impl futures_core::Stream<Item = T> + Send {
     struct Items<T>(std::vec::IntoIter<T>);
     impl<T: Unpin> futures_core::Stream for Items<T> {
         type Item = T;
@@ -158,7 +156,6 @@ async fn parts_of_an_outbox_do_not_see_each_other() {
     let plugin = outbox.partition("plugin");
     assert_eq!((outbox.len(), plugin.len(), outbox.partition("other").len()), (1, 2, 0));
     assert!(!outbox.partition("other").has_pending("a"));
-    use netcomm_http::outbox::Cancellation;
     assert_eq!(outbox.cancel(theirs[0].id()).await.expect("works"), Cancellation::NotKept);
     assert_eq!(plugin.cancel(own[0].id()).await.expect("works"), Cancellation::NotKept);
     house.go_online();
