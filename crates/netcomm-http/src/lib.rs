@@ -24,8 +24,12 @@ mod lane;
 mod limit;
 #[cfg(feature = "multipart")]
 pub mod multipart;
+#[cfg(any(feature = "cache-disk", feature = "outbox"))]
+mod octets;
 mod offline;
 mod origin;
+#[cfg(feature = "outbox")]
+pub mod outbox;
 mod pool;
 mod progress;
 mod receive;

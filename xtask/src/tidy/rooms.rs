@@ -22,7 +22,9 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("psl", "netcomm-http", "cookie"),
     ("async_compression", "netcomm-http", "decode"),
     ("redb", "netcomm-http", "cache/disk/index"),
+    ("redb", "netcomm-http", "outbox/store"),
     ("crc32fast", "netcomm-http", "cache/disk"),
+    ("crc32fast", "netcomm-http", "octets"),
     ("tower_service", "netcomm-http", "service"),
     ("tower_layer", "netcomm-http", "service"),
 ];

@@ -24,6 +24,8 @@ mod intercepts;
 mod interims;
 mod limits;
 mod offlines;
+#[cfg(feature = "outbox")]
+mod outbox;
 mod pool;
 mod redirects;
 mod resumes;

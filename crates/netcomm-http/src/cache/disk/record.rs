@@ -5,42 +5,38 @@
 //! texts are preceded by their length. The key in it tells a record that stands in the wrong place.
 
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
 
-use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::{HeaderName, StatusCode};
 
 use crate::cache::blob::Blob;
 use crate::cache::entry::{Entry, EntryParts, Segment, Selecting};
 use crate::cache::key::Key;
+use crate::octets::{
+    Reader, begin, put_count, put_duration, put_fields, put_option, put_text, put_time, put_u64, seal,
+};
 
 /// Of the record; the store's own version covers it too.
 const VERSION: u8 = 1;
 /// The largest blob in memory that is written into the record itself.
 pub(super) const MAX_INLINE_BYTES: usize = 256 * 1024;
-/// A header of that many fields is nobody's; the map itself has room for fewer than this.
-const MAX_FIELDS: usize = 24_000;
 
 /// The record of these entries; those that cannot be written down are left out and their places told.
 pub(super) fn encode<'a>(key: &Key, entries: impl ExactSizeIterator<Item = &'a Entry>) -> Vec<u8> {
-    let mut out = vec![0; 4];
-    out.push(VERSION);
+    let mut out = begin(VERSION);
     put_text(&mut out, key.as_str().as_bytes());
     out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
     for entry in entries {
         put_entry(&mut out, entry.parts());
     }
-    let sum = crc32fast::hash(&out[4..]);
-    out[..4].copy_from_slice(&sum.to_le_bytes());
-    out
+    seal(out)
 }
 
 /// The entries of a record of that key. `blob` gives the blob of an identifier and a length. Texts and bodies share the
 /// record's memory. Takes at most some twenty times the record's length.
 pub(super) fn decode(key: &Key, record: &Bytes, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<Vec<Entry>> {
-    let mut rest = Reader { rest: record.clone() };
-    let sum = rest.u32()?;
-    if crc32fast::hash(&rest.rest) != sum || rest.u8()? != VERSION || rest.text()? != key.as_str().as_bytes() {
+    let mut rest = Reader::open(record, VERSION)?;
+    if rest.text()? != key.as_str().as_bytes() {
         return None;
     }
     entries(&mut rest, blob)
@@ -48,11 +44,7 @@ pub(super) fn decode(key: &Key, record: &Bytes, blob: &mut dyn FnMut(u64, u64) -
 
 /// The key of a record that is sound.
 pub(super) fn key(record: &Bytes) -> Option<Key> {
-    let mut rest = Reader { rest: record.clone() };
-    let sum = rest.u32()?;
-    if crc32fast::hash(&rest.rest) != sum || rest.u8()? != VERSION {
-        return None;
-    }
+    let mut rest = Reader::open(record, VERSION)?;
     Key::from_text(std::str::from_utf8(&rest.text()?).ok()?)
 }
 
@@ -62,17 +54,14 @@ fn entries(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<
     for _ in 0..count {
         entries.push(Entry::new(entry(rest, blob)?));
     }
-    rest.rest.is_empty().then_some(entries)
+    rest.is_empty().then_some(entries)
 }
 
 fn put_entry(out: &mut Vec<u8>, parts: &EntryParts) {
     out.extend_from_slice(&parts.status.as_u16().to_le_bytes());
     put_time(out, parts.requested_at);
     put_time(out, parts.received_at);
-    put_option(out, parts.ttl, |out, ttl| {
-        put_u64(out, ttl.as_secs());
-        out.extend_from_slice(&ttl.subsec_nanos().to_le_bytes());
-    });
+    put_option(out, parts.ttl, put_duration);
     put_option(out, parts.length, put_u64);
     put_option(out, parts.selecting.identity, put_u64);
     put_count(out, parts.selecting.fields.len());
@@ -80,12 +69,7 @@ fn put_entry(out: &mut Vec<u8>, parts: &EntryParts) {
         put_text(out, name.as_str().as_bytes());
         put_option(out, value.as_deref(), put_text);
     }
-    put_count(out, parts.headers.len());
-    for (name, value) in &parts.headers {
-        put_text(out, name.as_str().as_bytes());
-        put_text(out, value.as_bytes());
-        out.push(value.is_sensitive().into());
-    }
+    put_fields(out, &parts.headers);
     put_count(out, parts.segments.len());
     for segment in &parts.segments {
         put_u64(out, segment.start);
@@ -118,14 +102,7 @@ fn entry(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<En
         fields.push((name, rest.option(Reader::text)?));
     }
     fields.shrink_to_fit();
-    let count = rest.count()?;
-    let mut headers = HeaderMap::try_with_capacity(count).ok()?;
-    for _ in 0..count {
-        let name = HeaderName::from_bytes(&rest.text()?).ok()?;
-        let mut value = HeaderValue::from_maybe_shared(rest.text()?).ok()?;
-        value.set_sensitive(rest.flag()?);
-        headers.try_append(name, value).ok()?;
-    }
+    let headers = rest.fields()?;
     let mut segments = Vec::new();
     for _ in 0..rest.count()? {
         segments.push(segment(rest, blob)?);
@@ -150,102 +127,11 @@ fn segment(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<
     (is_sound && start.checked_add(part.end).is_some()).then_some(Segment { start, part, blob })
 }
 
-fn put_u64(out: &mut Vec<u8>, number: u64) {
-    out.extend_from_slice(&number.to_le_bytes());
-}
-
-fn put_count(out: &mut Vec<u8>, count: usize) {
-    // Longer lists than four thousand million do not fit in memory with what they hold.
-    out.extend_from_slice(&(count as u32).to_le_bytes());
-}
-
-fn put_text(out: &mut Vec<u8>, text: &[u8]) {
-    put_count(out, text.len());
-    out.extend_from_slice(text);
-}
-
-fn put_option<T>(out: &mut Vec<u8>, value: Option<T>, put: impl FnOnce(&mut Vec<u8>, T)) {
-    out.push(value.is_some().into());
-    if let Some(value) = value {
-        put(out, value);
-    }
-}
-
-fn put_time(out: &mut Vec<u8>, time: SystemTime) {
-    let (is_before, distance) = match time.duration_since(SystemTime::UNIX_EPOCH) {
-        Ok(distance) => (false, distance),
-        Err(before) => (true, before.duration()),
-    };
-    out.push(is_before.into());
-    put_u64(out, distance.as_secs());
-    out.extend_from_slice(&distance.subsec_nanos().to_le_bytes());
-}
-
-struct Reader {
-    rest: Bytes,
-}
-
-impl Reader {
-    fn u8(&mut self) -> Option<u8> {
-        self.rest.try_get_u8().ok()
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        self.rest.try_get_u16_le().ok()
-    }
-
-    fn u32(&mut self) -> Option<u32> {
-        self.rest.try_get_u32_le().ok()
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.rest.try_get_u64_le().ok()
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.u8()? {
-            0 => Some(false),
-            1 => Some(true),
-            _ => None,
-        }
-    }
-
-    /// Of things that each take a few bytes at least, so that a false one is known before it is believed.
-    fn count(&mut self) -> Option<usize> {
-        let count = self.u32()? as usize;
-        (count <= MAX_FIELDS && count * 5 <= self.rest.len()).then_some(count)
-    }
-
-    fn text(&mut self) -> Option<Bytes> {
-        let length = self.u32()? as usize;
-        (length <= self.rest.len()).then(|| self.rest.split_to(length))
-    }
-
-    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
-        match self.flag()? {
-            true => read(self).map(Some),
-            false => Some(None),
-        }
-    }
-
-    fn duration(&mut self) -> Option<Duration> {
-        let seconds = self.u64()?;
-        let nanos = self.u32()?;
-        (nanos < 1_000_000_000).then(|| Duration::new(seconds, nanos))
-    }
-
-    fn time(&mut self) -> Option<SystemTime> {
-        let is_before = self.flag()?;
-        let distance = self.duration()?;
-        match is_before {
-            true => SystemTime::UNIX_EPOCH.checked_sub(distance),
-            false => SystemTime::UNIX_EPOCH.checked_add(distance),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use http::{HeaderMap, HeaderValue};
     use proptest::prelude::*;
 
     use super::*;
