@@ -212,6 +212,13 @@ pub enum Event {
         /// Whether it went on then.
         passed: bool,
     },
+    /// A call was put into the outbox, to be delivered later ([`Interest::DECISION`]).
+    Kept {
+        /// Its number there.
+        number: u64,
+        /// Whether it may have reached its origin already.
+        maybe_sent: bool,
+    },
     /// An origin is not asked for a while, or is asked again ([`Interest::DECISION`]).
     BreakerTurned {
         /// `scheme://host:port`.

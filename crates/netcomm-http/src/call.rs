@@ -9,6 +9,8 @@ mod attempt;
 mod cached;
 mod guarded;
 mod hedged;
+#[cfg(feature = "outbox")]
+mod kept;
 mod report;
 mod shared;
 mod tries;
@@ -52,6 +54,15 @@ const UNSENT_REPLAYS: u32 = 16;
 
 /// Runs a call.
 pub(crate) async fn run(client: &Client, request: Box<Request>) -> Result<Response> {
+    #[cfg(feature = "outbox")]
+    if let Some(outbox) = kept::outbox_of(client, &request) {
+        return Box::pin(kept::run(client, outbox, request)).await;
+    }
+    made(client, request).await
+}
+
+/// The call as it is made, kept nowhere.
+async fn made(client: &Client, request: Box<Request>) -> Result<Response> {
     let started = client.clock().now();
     // The options are only read: they stay in the box, since to take them out would be to copy them.
     let options = &request.options;

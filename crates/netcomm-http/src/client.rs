@@ -140,6 +140,8 @@ pub(crate) struct Session {
     pub(crate) is_scoped: bool,
     #[cfg(feature = "cookies")]
     pub(crate) cookies: Option<CookieJar>,
+    #[cfg(feature = "outbox")]
+    pub(crate) outbox: Option<crate::outbox::Outbox>,
 }
 
 impl Client {
@@ -227,6 +229,8 @@ impl Client {
             is_scoped: true,
             #[cfg(feature = "cookies")]
             cookies: self.session.cookies.as_ref().map(|_| CookieJar::new()),
+            #[cfg(feature = "outbox")]
+            outbox: self.session.outbox.as_ref().map(|outbox| outbox.narrowed(&scope)),
         };
         let scope = self.scope.narrow(&scope);
         let gates = Gates::of(&scope, self.clock());
@@ -298,6 +302,14 @@ impl Client {
     #[must_use]
     pub fn cache(&self) -> Option<&crate::cache::Cache> {
         self.inner.cache.as_ref().filter(|_| !self.session.is_scoped)
+    }
+
+    /// The outbox of this handle, if it has one. That of a [scoped](Self::scoped) handle is a part of its own, to be
+    /// [delivered](crate::outbox::Outbox::deliver) through that handle.
+    #[cfg(feature = "outbox")]
+    #[must_use]
+    pub fn outbox(&self) -> Option<&crate::outbox::Outbox> {
+        self.session.outbox.as_ref()
     }
 
     /// The connections that there are. Empty for a client over a foreign transport.
@@ -417,6 +429,8 @@ pub struct ClientBuilder {
     cache: Option<crate::cache::Cache>,
     #[cfg(feature = "cache")]
     partition: Option<Arc<str>>,
+    #[cfg(feature = "outbox")]
+    outbox: Option<crate::outbox::Outbox>,
     mistake: Option<Error>,
 }
 
@@ -456,6 +470,8 @@ impl ClientBuilder {
             cache: None,
             #[cfg(feature = "cache")]
             partition: None,
+            #[cfg(feature = "outbox")]
+            outbox: None,
             mistake: None,
         }
     }
@@ -643,6 +659,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Where calls that say [`Offline::Outbox`] are put. They are [delivered](crate::outbox::Outbox::deliver) by whoever
+    /// is told to.
+    #[cfg(feature = "outbox")]
+    pub fn outbox(mut self, outbox: crate::outbox::Outbox) -> Self {
+        self.outbox = Some(outbox);
+        self
+    }
+
     /// What becomes of calls while there is no network. Default [`Offline::Fail`].
     pub fn offline(mut self, offline: Offline) -> Self {
         self.offline = offline;
@@ -739,6 +763,8 @@ impl ClientBuilder {
             is_scoped: false,
             #[cfg(feature = "cookies")]
             cookies: self.cookies,
+            #[cfg(feature = "outbox")]
+            outbox: self.outbox,
         };
         let inner = Inner {
             env,

@@ -20,6 +20,13 @@ pub enum Offline {
     /// [`ForceCache`](crate::cache::CacheMode::ForceCache); it fails if nothing is stored.
     #[cfg(feature = "cache")]
     ServeStale,
+    /// A call that changes something is put into the client's [outbox](crate::outbox), on disk, and delivered later; the
+    /// response is a 202 that was made here, with a [receipt](crate::Response::queued). The same becomes of a call that
+    /// fails in a way that may pass (no connection, no answer, 408, 425, 429, 500, 502, 503, 504), and of one with earlier
+    /// ones of its order in the outbox. It is sent with an `Idempotency-Key` from the first time on. Calls that change
+    /// nothing fail as by [`Fail`](Self::Fail), as do all where the client has no outbox.
+    #[cfg(feature = "outbox")]
+    Outbox,
 }
 
 /// Whether the origin is this machine itself.

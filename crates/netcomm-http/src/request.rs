@@ -45,6 +45,8 @@ pub(crate) struct ResilienceOptions {
     pub(crate) hedge: Option<Option<Hedge>>,
     pub(crate) offline: Option<Offline>,
     pub(crate) idempotent: Option<bool>,
+    #[cfg(feature = "outbox")]
+    pub(crate) outbox_order: Option<Arc<str>>,
 }
 
 /// What a single request wants of the cache.
@@ -398,6 +400,13 @@ impl RequestBuilder {
     /// What becomes of the call while there is no network.
     pub fn offline(self, offline: Offline) -> Self {
         self.with_resilience(|own| own.offline = Some(offline))
+    }
+
+    /// Which calls are delivered one after the other, where this one is put into the client's
+    /// [outbox](crate::outbox): those with the same key. Default: those to the same origin.
+    #[cfg(feature = "outbox")]
+    pub fn outbox_order(self, key: &str) -> Self {
+        self.with_resilience(|own| own.outbox_order = Some(key.into()))
     }
 
     /// Whether the request may be sent more than once though its method is not idempotent, or must not though it is. For

@@ -97,6 +97,27 @@ pub(crate) struct Facts {
     pub(crate) buffered_bytes: usize,
 }
 
+impl Facts {
+    /// Of an answer that was made here.
+    #[cfg(feature = "outbox")]
+    pub(crate) fn of_no_exchange(uri: Uri, buffered_bytes: usize) -> Self {
+        Self {
+            call: CallId(0),
+            uri,
+            redirects: Vec::new(),
+            timing: Timing::default(),
+            receive: None,
+            meta: None,
+            trail: Trail::default(),
+            gave_up: None,
+            retry_at: None,
+            #[cfg(feature = "cache")]
+            cache_status: None,
+            buffered_bytes,
+        }
+    }
+}
+
 /// The timing of a response, for whoever wants to read it after the body: cheap to clone.
 #[derive(Clone, Debug)]
 pub struct TimingWatch {
@@ -212,6 +233,15 @@ impl Response {
     #[must_use]
     pub fn retry_at(&self) -> Option<Instant> {
         self.inner.facts.retry_at
+    }
+
+    /// The receipt of a call that was put into the client's [outbox](crate::outbox) in place of being answered: this
+    /// response (202, without content) was made here, and the origin's own comes to whoever
+    /// [watches](crate::outbox::Outbox::watch).
+    #[cfg(feature = "outbox")]
+    #[must_use]
+    pub fn queued(&self) -> Option<&crate::outbox::Ticket> {
+        self.extensions().get()
     }
 
     /// What the client's cache did for it; `None` if the client has none. `Cache-Status` says the same (RFC 9211).

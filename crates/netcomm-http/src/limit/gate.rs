@@ -98,6 +98,7 @@ impl Gate {
     }
 
     /// Until when the server wants to be left alone, if it does.
+    #[cfg(test)]
     pub(crate) fn held_until(&self, now: Instant) -> Option<Instant> {
         self.lock().held_until(now)
     }

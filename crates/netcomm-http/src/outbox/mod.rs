@@ -35,8 +35,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
-use netcomm_core::{Backoff, Body, Env, Error, ErrorKind, Result};
+use netcomm_core::{Backoff, Body, Env, Error, ErrorKind, Result, Scope};
 use tokio::sync::oneshot;
 
 pub use self::deliver::Delivery;
@@ -203,13 +204,7 @@ impl Outbox {
         admit::check_order(&order)?;
         admit::strip(&mut headers);
         let key = self.mark(&mut headers)?;
-        let most = settings.body_bytes;
-        let body = body.collect(most).await.map_err(|error| match error.kind() {
-            ErrorKind::TooLarge => Error::new(ErrorKind::TooLarge, "keep call")
-                .with_detail(format!("the body has more than {most} bytes (bound max_body_bytes)"))
-                .with_url(&uri.to_string()),
-            _ => error,
-        })?;
+        let body = self.collect(body, &uri).await?;
         let kept_at = self.shared.wall();
         let expires_at = kept_at.checked_add(settings.expiry.min(LONGEST)).unwrap_or(kept_at);
         let partition = Arc::clone(&self.partition);
@@ -217,6 +212,23 @@ impl Outbox {
         let (ticket, wait) = self.shared.insert(record, key, maybe_sent)?;
         wait.await.map_err(|_| closed())??;
         Ok(ticket)
+    }
+
+    /// The whole body, as far as it may be kept.
+    pub(crate) async fn collect(&self, body: Body, uri: &Uri) -> Result<Bytes> {
+        let most = self.shared.settings.body_bytes;
+        body.collect(most).await.map_err(|error| match error.kind() {
+            ErrorKind::TooLarge => Error::new(ErrorKind::TooLarge, "keep call")
+                .with_detail(format!("the body has more than {most} bytes (bound max_body_bytes)"))
+                .with_url(&uri.to_string()),
+            _ => error,
+        })
+    }
+
+    /// The part of a handle that is narrowed by that scope. No name contains what stands between two.
+    pub(crate) fn narrowed(&self, scope: &Scope) -> Self {
+        let name = scope.name().map(|name| &**name).unwrap_or_default();
+        self.partition(&format!("{}/{}", self.partition, name.replace('~', "~0").replace('/', "~1")))
     }
 
     /// The order key of a request that is kept without one: scheme, host and port of its URL.

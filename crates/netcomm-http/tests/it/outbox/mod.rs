@@ -1,6 +1,7 @@
 //! Calls that wait on disk until the network lets them through.
 
 mod bounds;
+mod calling;
 mod damage;
 mod delivering;
 mod keeping;
