@@ -154,10 +154,10 @@ async fn a_killed_process_loses_and_doubles_nothing() {
         let child = Arc::new(Mutex::new(child));
         let mut random = Numbers(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         // Half of them as the child says its n-th word, half as its n-th request has come.
-        let mut words = random.below(40);
+        let mut words = random.below(24);
         if random.below(2) == 0 {
             words = u64::MAX;
-            let doomed = Some((Arc::clone(&child), random.below(20)));
+            let doomed = Some((Arc::clone(&child), random.below(10)));
             seen.lock().unwrap_or_else(PoisonError::into_inner).doomed = doomed;
             by_server += 1;
         }
