@@ -23,7 +23,7 @@ const SHARDS: usize = 16;
 /// A key is used often if it is used again before so many others of its table.
 const OFTEN: u32 = 32;
 /// A table need not be told of a use until so many of others were: the number of its keys divided by this.
-const EXACT: usize = 8;
+const EXACT: usize = 32;
 /// What a key takes beside its text: its node and place in the table, the text's count, the list of its variants.
 /// Measured, as is the next: see the test `overhead_of_a_million_entries`.
 const KEY_OVERHEAD: u64 = 232;
@@ -48,7 +48,7 @@ const AHEAD_BYTES: u64 = 1024 * 1024;
 /// was not announced takes up to twice its bytes while it comes in.
 ///
 /// What is used least is known among the keys that share a lock (a sixteenth of all), and roughly over all. A key that is
-/// used all the time may count as used earlier than it was, by as many uses and changes as those are keys divided by eight:
+/// used all the time may count as used earlier than it was, by as many uses and changes as those are keys divided by 32:
 /// each thread has at hand what it uses often, and does not tell of each use. Threads beside the first hold a copy of its
 /// head for that, of at most 64 keys and 16 KiB each, which counts.
 #[derive(Clone)]
