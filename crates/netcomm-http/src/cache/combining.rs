@@ -6,7 +6,7 @@ use http::HeaderMap;
 use http::header::AGE;
 
 use crate::cache::entry::{Entry, EntryParts, Selecting};
-use crate::cache::{range, selecting, validation};
+use crate::cache::{range, selecting, storing, validation};
 
 /// The most responses kept under one key: those of requests that select differently.
 const MOST_VARIANTS: usize = 32;
@@ -65,7 +65,7 @@ fn combined(old: &EntryParts, mut new: EntryParts) -> Result<EntryParts, EntryPa
         let mut headers = old.headers.clone();
         headers.remove(AGE);
         crate::headers::replace(&mut headers, std::mem::take(&mut new.headers));
-        new.headers = headers;
+        new.headers = storing::exact(&headers);
         return Ok(new);
     }
     Err(new)

@@ -147,9 +147,9 @@ impl Entry {
     #[must_use]
     pub fn weight(&self) -> u64 {
         let EntryParts { headers, selecting, segments, .. } = &self.parts;
-        // A header map allocates ahead: 104 bytes for each name that has room, four for each place in its index, which
-        // is a third larger; 72 more for each value but the first of a name.
-        let rooms = headers.capacity() * 104 + headers.capacity().div_ceil(3) * 4 * 4;
+        // A header map takes 104 bytes for each name, four for each place in its index, which is a third larger than the
+        // number of names that it has room for; 72 more for each value but the first of a name.
+        let rooms = headers.keys_len() * 104 + headers.capacity().div_ceil(3) * 4 * 4;
         let values = (headers.len() - headers.keys_len()) * 72;
         let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let selected: usize = (selecting.fields.iter())

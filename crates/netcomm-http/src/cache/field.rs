@@ -157,6 +157,8 @@ pub(crate) fn dated(headers: &mut HeaderMap, now: SystemTime) {
         && let Ok(now) = HeaderValue::try_from(written(now))
     {
         date.insert(now);
+        // Without the room that it has grown by.
+        *headers = headers.clone();
     }
 }
 

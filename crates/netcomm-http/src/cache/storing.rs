@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue, RANGE,
 };
 use http::{HeaderMap, Method, StatusCode};
 
@@ -11,19 +10,23 @@ use crate::cache::directives::{RequestDirectives, ResponseDirectives};
 use crate::cache::field;
 use crate::cache::freshness::{Rules, is_heuristically_cacheable};
 
-/// Fields that belong to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
-static HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-authentication-info"),
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    TRAILER,
-];
+/// Whether a field belongs to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // Told apart by their lengths first: with each response that is stored, each of its names is asked for.
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "trailer"
+    )
+}
 
 /// A response, and the request that it answers.
 pub(crate) struct Arrived<'a> {
@@ -99,10 +102,16 @@ fn is_understood(status: StatusCode) -> bool {
 /// The header fields of a response as they are stored: without those of its connection, and in a shared cache without
 /// those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each answer.
 pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
-    let mut stored = own(headers, |name| !HOP_BY_HOP.contains(name));
-    for member in field::members(headers, &CONNECTION) {
-        if let Ok(name) = HeaderName::from_bytes(member) {
-            stored.remove(name);
+    let mut stored = own(headers);
+    let came = stored.len();
+    for name in headers.keys().filter(|name| is_hop_by_hop(name)) {
+        stored.remove(name);
+        if name == CONNECTION {
+            for named in field::members(headers, &CONNECTION) {
+                if let Ok(named) = HeaderName::from_bytes(named) {
+                    stored.remove(named);
+                }
+            }
         }
     }
     if rules.shared {
@@ -114,36 +123,39 @@ pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -
         stored.remove(CONTENT_RANGE);
         stored.remove(CONTENT_LENGTH);
     }
-    stored
+    if stored.len() == came { stored } else { exact(&stored) }
 }
 
-/// A copy of some of the fields, with room for what each answer adds, so that a copy of it need not grow. All its values
-/// lie in one piece of memory of their own: as they came they are views of a receive buffer, 8 KiB and more, and each of
-/// them would keep it for as long as the response is stored. Names are copies already.
-fn own(headers: &HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    /// `Age`, `Cache-Status`, `Content-Range`.
-    const ADDED: usize = 3;
+/// A copy of the fields that keeps nothing else in memory. All its values lie in one piece of their own: as they came they
+/// are views of a receive buffer, 8 KiB and more, and each of them would keep it for as long as the response is stored.
+/// Names are copies already.
+fn own(headers: &HeaderMap) -> HeaderMap {
     let mut text = Vec::with_capacity(headers.values().map(HeaderValue::len).sum());
     for value in headers.values() {
         text.extend_from_slice(value.as_bytes());
     }
     let text = Bytes::from(text);
-    let mut copy = HeaderMap::with_capacity(headers.keys_len() + ADDED);
+    // Taken over as it is, the index of the names need not be made anew.
+    let mut copy = exact(headers);
     let mut at = 0;
-    for (name, value) in headers {
+    for value in copy.values_mut() {
         let end = at + value.len();
-        if is_kept(name) {
-            let own = HeaderValue::from_maybe_shared(text.slice(at..end));
-            let mut own = own.expect("the bytes of a value make a value");
-            own.set_sensitive(value.is_sensitive());
-            copy.append(name.clone(), own);
-        }
+        let own = HeaderValue::from_maybe_shared(text.slice(at..end));
+        let mut own = own.expect("the bytes of a value make a value");
+        own.set_sensitive(value.is_sensitive());
+        *value = own;
         at = end;
     }
     copy
 }
 
 /// The stored fields after a confirmation (RFC 9111 §3.2): each field of the new head takes the place of the stored one
+/// The same fields with no more room than they need, as [`Entry::weight`](crate::cache::Entry::weight) takes it: a clone has
+/// none, a map that grew or shrank may have as much again.
+pub(crate) fn exact(headers: &HeaderMap) -> HeaderMap {
+    headers.clone()
+}
+
 /// of its name, but for those that describe the stored bytes.
 pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules) -> HeaderMap {
     static OF_THE_BYTES: [HeaderName; 6] = [
@@ -160,11 +172,11 @@ pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules)
             fresh.remove(name);
         }
     }
-    let mut updated = own(stored, |_| true);
+    let mut updated = own(stored);
     // The age belongs to the moment when the head came (RFC 9111 §4.2.3).
     updated.remove(http::header::AGE);
     crate::headers::replace(&mut updated, fresh);
-    updated
+    exact(&updated)
 }
 
 /// Whether a `Content-Location` names the URI itself.
@@ -267,6 +279,12 @@ mod tests {
         };
         assert_eq!(names(stored_fields(&came, false, &rules(false))), ["b", "cache-control", "set-cookie"]);
         assert_eq!(names(stored_fields(&came, false, &rules(true))), ["b", "cache-control"]);
+    }
+
+    #[test]
+    fn stored_fields_take_no_more_room_than_those_that_came() {
+        let came = headers(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1")]);
+        assert_eq!(stored_fields(&came, false, &rules(false)).capacity(), came.capacity());
     }
 
     #[test]

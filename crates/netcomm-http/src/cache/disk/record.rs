@@ -12,6 +12,7 @@ use http::{HeaderName, StatusCode};
 use crate::cache::blob::Blob;
 use crate::cache::entry::{Entry, EntryParts, Segment, Selecting};
 use crate::cache::key::Key;
+use crate::cache::storing::exact;
 use crate::octets::{
     Reader, begin, put_count, put_duration, put_fields, put_option, put_text, put_time, put_u64, seal,
 };
@@ -109,6 +110,7 @@ fn entry(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<En
     }
     segments.shrink_to_fit();
     let selecting = Selecting { fields, identity };
+    let headers = exact(&headers);
     Some(EntryParts { status, headers, selecting, requested_at, received_at, ttl, length, segments })
 }
 
