@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::AGE;
 
 use crate::cache::entry::{Entry, EntryParts, Selecting};
+use crate::cache::store::Variants;
 use crate::cache::{range, selecting, storing, validation};
 
 /// The most responses kept under one key: those of requests that select differently.
@@ -13,12 +14,15 @@ const MOST_VARIANTS: usize = 32;
 
 /// The entries with the new one first: it takes the place of those that the same request selects, and is put together
 /// with them if they are parts of one representation. `ticket` is that of its request: what answers a later one stays.
-pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Vec<Arc<Entry>> {
+pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Variants {
+    if variants.is_empty() {
+        return Arc::new([Arc::new(Entry::new(new).with_ticket(ticket))]);
+    }
     let old = variants.iter().find(|old| old.parts().selecting == new.selecting);
     let new = match old {
         Some(old) => match combined(old.parts(), new) {
             Ok(both) => both,
-            Err(_) if old.ticket() > ticket => return variants.to_vec(),
+            Err(_) if old.ticket() > ticket => return variants.into(),
             Err(alone) => alone,
         },
         None => new,
@@ -28,7 +32,7 @@ pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Vec
     let mut all = vec![Arc::new(Entry::new(new).with_ticket(ticket))];
     all.extend(variants.iter().filter(|old| old.parts().selecting != selecting).cloned());
     all.truncate(MOST_VARIANTS);
-    all
+    all.into()
 }
 
 /// The entries without those that a request of that kind selects.
@@ -120,7 +124,7 @@ mod tests {
 
     #[test]
     fn variants_are_bounded() {
-        let mut all = Vec::new();
+        let mut all = Variants::default();
         for n in 0..100 {
             let mut next = parts("\"a\"", "", 0, "abcdef");
             next.selecting.fields[0].1 = Some(n.to_string().into());

@@ -166,6 +166,11 @@ impl Entry {
         crate::cache::groups::of(&self.parts.headers).into_iter()
     }
 
+    /// Whether it may belong to a group.
+    pub(crate) fn names_groups(&self) -> bool {
+        crate::cache::groups::are_named(&self.parts.headers)
+    }
+
     pub(crate) fn terms(&self, make: impl FnOnce(&EntryParts) -> Terms) -> &Terms {
         self.terms.get_or_init(|| make(&self.parts))
     }

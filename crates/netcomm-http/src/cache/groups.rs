@@ -17,6 +17,11 @@ pub(crate) fn of(headers: &HeaderMap) -> Vec<String> {
     strings(headers, &CACHE_GROUPS)
 }
 
+/// Whether a response says that it belongs to groups: nearly none does, and the field need not be read then.
+pub(crate) fn are_named(headers: &HeaderMap) -> bool {
+    headers.contains_key(&CACHE_GROUPS)
+}
+
 /// The groups that the response to an unsafe request invalidates (RFC 9875 §3).
 pub(crate) fn invalidated_by(headers: &HeaderMap) -> Vec<String> {
     strings(headers, &CACHE_GROUP_INVALIDATION)

@@ -67,4 +67,4 @@ pub(crate) use plan::{
     rescue,
 };
 pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
-pub(crate) use tee::{Stored, body_in_memory, body_of, chained, keep};
+pub(crate) use tee::{Begun, Stored, body_in_memory, body_of, chained, keep, keep_at_once};

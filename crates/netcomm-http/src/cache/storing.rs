@@ -34,6 +34,8 @@ pub(crate) struct Arrived<'a> {
     /// Whether `Content-Location` names the URI of the request.
     pub(crate) names_itself: bool,
     pub(crate) request: &'a HeaderMap,
+    /// Whether its fields have nothing to say to a cache.
+    pub(crate) is_plain: bool,
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     /// Whether the caller gave it a time to live.
@@ -42,9 +44,8 @@ pub(crate) struct Arrived<'a> {
 
 /// Whether a response is stored; if not, why, in a word.
 pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'static str> {
-    let &Arrived { method, names_itself, request, status, headers, ttl } = arrived;
-    let asked = RequestDirectives::of(request);
-    if asked.no_store {
+    let &Arrived { method, names_itself, request, is_plain, status, headers, ttl } = arrived;
+    if !is_plain && RequestDirectives::of(request).no_store {
         return Err("request-no-store");
     }
     if matches!(status.as_u16(), 100..=199 | 304 | 416) {
@@ -149,13 +150,13 @@ fn own(headers: &HeaderMap) -> HeaderMap {
     copy
 }
 
-/// The stored fields after a confirmation (RFC 9111 §3.2): each field of the new head takes the place of the stored one
 /// The same fields with no more room than they need, as [`Entry::weight`](crate::cache::Entry::weight) takes it: a clone has
 /// none, a map that grew or shrank may have as much again.
 pub(crate) fn exact(headers: &HeaderMap) -> HeaderMap {
     headers.clone()
 }
 
+/// The stored fields after a confirmation (RFC 9111 §3.2): each field of the new head takes the place of the stored one
 /// of its name, but for those that describe the stored bytes.
 pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules) -> HeaderMap {
     static OF_THE_BYTES: [HeaderName; 6] = [
@@ -232,8 +233,15 @@ mod tests {
             for (is_shared, expected) in [(false, private), (true, shared)] {
                 let (request, headers) = (headers(request), headers(&response));
                 let status = StatusCode::from_u16(status).expect("a status");
-                let arrived =
-                    Arrived { method, names_itself: false, request: &request, status, headers: &headers, ttl: false };
+                let arrived = Arrived {
+                    method,
+                    names_itself: false,
+                    request: &request,
+                    is_plain: crate::cache::is_plain(&request),
+                    status,
+                    headers: &headers,
+                    ttl: false,
+                };
                 let verdict = permits(&arrived, &rules(is_shared));
                 assert_eq!(verdict, expected, "{method} {request:?} {status} {headers:?}, shared: {is_shared}");
             }
@@ -252,6 +260,7 @@ mod tests {
                 method: &Method::POST,
                 names_itself: names_itself(&headers, &uri),
                 request: &HeaderMap::new(),
+                is_plain: true,
                 status: StatusCode::OK,
                 headers: &headers,
                 ttl: false,
