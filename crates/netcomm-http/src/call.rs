@@ -430,10 +430,10 @@ impl<'c> Call<'c> {
                 cached::Looked::Open => None,
             };
             let (asked, plan) = match self.straight(asked, plan) {
-                Ok(straight) => {
+                Ok(mut straight) => {
                     let fields = Fields::Dressed(Cow::Borrowed(&*straight.asked.fields));
                     let response = self.attempts(method, fields, body).await?;
-                    return match self.take_at_once(&straight, response) {
+                    return match self.take_at_once(&mut straight, response) {
                         Ok(response) => Ok(response),
                         Err(response) => Box::pin(self.take(&straight, response)).await,
                     };

@@ -63,13 +63,17 @@ pub(crate) fn without_selected(variants: &[Arc<Entry>], selecting: &Selecting, t
 #[expect(clippy::result_large_err, reason = "it is moved on at once")]
 fn combined(old: &EntryParts, mut new: EntryParts) -> Result<EntryParts, EntryParts> {
     let is_part = new.length.is_none_or(|length| range::cover(&new.segments, &(0..length)).is_none());
-    if is_part && is_same(&old.headers, &new.headers) && old.length == new.length && old.length.is_some() {
+    if is_part
+        && is_same(old.headers.as_map(), new.headers.as_map())
+        && old.length == new.length
+        && old.length.is_some()
+    {
         new.segments = new.segments.iter().fold(old.segments.clone(), |all, segment| range::insert(&all, segment));
         // A field of the new head takes the place of the stored one, the others stay.
-        let mut headers = old.headers.clone();
+        let mut headers = old.headers.as_map().clone();
         headers.remove(AGE);
-        crate::headers::replace(&mut headers, std::mem::take(&mut new.headers));
-        new.headers = storing::exact(&headers);
+        crate::headers::replace(&mut headers, std::mem::take(&mut new.headers).into_map());
+        new.headers = storing::exact(&headers).into();
         return Ok(new);
     }
     Err(new)
@@ -95,7 +99,7 @@ mod tests {
     fn parts(etag: &str, foo: &'static str, start: u64, text: &'static str) -> EntryParts {
         EntryParts {
             status: StatusCode::OK,
-            headers: HeaderMap::from_iter([(ETAG, etag.parse().expect(etag))]),
+            headers: HeaderMap::from_iter([(ETAG, etag.parse().expect(etag))]).into(),
             selecting: Selecting {
                 fields: vec![(HeaderName::from_static("foo"), Some(Bytes::from_static(foo.as_bytes())))],
                 identity: None,

@@ -6,7 +6,10 @@ use sfv::{BareItem, List, ListEntry, Parser};
 
 use crate::cache::field;
 
-const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
+/// The field that says so.
+pub(crate) const FIELD: &str = "cache-groups";
+
+const CACHE_GROUPS: HeaderName = HeaderName::from_static(FIELD);
 const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
 /// The most groups read from one field; RFC 9875 §2 asks for 32 at least.
@@ -15,11 +18,6 @@ const MOST_GROUPS: usize = 128;
 /// The groups that a response says it belongs to (RFC 9875 §2).
 pub(crate) fn of(headers: &HeaderMap) -> Vec<String> {
     strings(headers, &CACHE_GROUPS)
-}
-
-/// Whether a response says that it belongs to groups: nearly none does, and the field need not be read then.
-pub(crate) fn are_named(headers: &HeaderMap) -> bool {
-    headers.contains_key(&CACHE_GROUPS)
 }
 
 /// The groups that the response to an unsafe request invalidates (RFC 9875 §3).

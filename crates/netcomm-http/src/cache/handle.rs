@@ -1,5 +1,6 @@
 //! The cache as clients hold it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -192,7 +193,7 @@ impl Cache {
     /// answers a later request.
     pub(crate) async fn put(&self, key: &Key, parts: EntryParts, sent: Moment) {
         if let Some(store) = self.in_memory() {
-            return self.put_at_once(store, key, parts, sent);
+            return self.put_at_once(store, Cow::Borrowed(key), parts, sent);
         }
         let marks = group_marks(key, &parts);
         let (cache, own) = (self.clone(), key.clone());
@@ -206,15 +207,15 @@ impl Cache {
     }
 
     /// The same in memory.
-    pub(crate) fn put_at_once(&self, store: &Memory, key: &Key, parts: EntryParts, sent: Moment) {
-        let marks = group_marks(key, &parts);
-        let selecting = (!marks.is_empty()).then(|| parts.selecting.clone());
-        store.change(key, |variants| self.with(key, variants, parts, &marks, sent));
+    pub(crate) fn put_at_once(&self, store: &Memory, key: Cow<'_, Key>, parts: EntryParts, sent: Moment) {
+        let marks = group_marks(&key, &parts);
+        let grouped = (!marks.is_empty()).then(|| (Key::clone(&key), parts.selecting.clone()));
+        store.change(key, |key, variants| self.with(key, variants, parts, &marks, sent));
         // The invalidation of a group may have looked for its members just before there was this one.
-        if let Some(selecting) = selecting
-            && self.is_invalidated(key, &marks, sent)
+        if let Some((key, selecting)) = grouped
+            && self.is_invalidated(&key, &marks, sent)
         {
-            store.reduce(key, |variants| combining::without_selected(variants, &selecting, sent));
+            store.reduce(&key, |variants| combining::without_selected(variants, &selecting, sent));
         }
     }
 
@@ -297,7 +298,7 @@ impl Cache {
 
     async fn update(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Vec<Arc<Entry>> + Send + 'static) {
         match self.in_memory() {
-            Some(store) => store.change(key, |variants| change(variants).into()),
+            Some(store) => store.change(Cow::Borrowed(key), |_, variants| change(variants).into()),
             None => self.store().update(key, Box::new(change)).await,
         }
     }
@@ -309,8 +310,8 @@ impl Cache {
 
 /// The marks of the groups that a response belongs to.
 fn group_marks(key: &Key, parts: &EntryParts) -> Vec<Box<str>> {
-    match groups::are_named(&parts.headers) {
-        true => groups::of(&parts.headers).iter().map(|group| group_mark(key.origin(), group)).collect(),
+    match parts.headers.names_groups() {
+        true => groups::of(parts.headers.as_map()).iter().map(|group| group_mark(key.origin(), group)).collect(),
         false => Vec::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Responses kept in memory.
 
+use std::borrow::Cow;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fmt;
 use std::future::{Future, ready};
@@ -129,20 +130,24 @@ impl Memory {
     }
 
     /// Carries a change out, as [`Store::update`] does, at once.
-    pub(crate) fn change(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Variants) {
-        self.shared.update(key, |entries| Some(change(entries)));
+    pub(crate) fn change(&self, key: Cow<'_, Key>, change: impl FnOnce(&Key, &[Arc<Entry>]) -> Variants) {
+        self.shared.update(key, |key, entries| Some(change(key, entries)));
     }
 
     /// The same, of a change that only takes entries away: there is nothing to do where there are none.
     pub(crate) fn reduce(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Vec<Arc<Entry>>) {
-        self.shared.update(key, |entries| (!entries.is_empty()).then(|| change(entries).into()));
+        self.shared.update(Cow::Borrowed(key), |_, entries| (!entries.is_empty()).then(|| change(entries).into()));
     }
 
     /// A body that is there as a whole, written at once. `None` if there is no room for it.
     pub(crate) fn blob(&self, bytes: &Bytes) -> Option<Blob> {
-        let mut writer = self.writer(Some(bytes.len() as u64))?;
-        writer.write(bytes.clone());
-        writer.finish()
+        let length = bytes.len() as u64;
+        if length > self.max_body_bytes || self.max_body_bytes == 0 || !self.shared.charge(length) {
+            return None;
+        }
+        // It counts with the entry that is made of it.
+        self.shared.discharge(length);
+        Some(Blob::memory(if bytes.len() >= KEPT_BYTES { bytes.clone() } else { Bytes::copy_from_slice(bytes) }))
     }
 
     fn writer(&self, length: Option<u64>) -> Option<Writer> {
@@ -165,7 +170,7 @@ impl Store for Memory {
     }
 
     fn update(&self, key: &Key, change: Change) -> impl Future<Output = ()> + Send {
-        self.change(key, |entries| change(entries).into());
+        self.change(Cow::Borrowed(key), |_, entries| change(entries).into());
         ready(())
     }
 
@@ -179,7 +184,7 @@ impl Store for Memory {
             None => Vec::new(),
         };
         for key in keys {
-            self.shared.update(&key, |entries| {
+            self.shared.update(Cow::Owned(key), |_, entries| {
                 let is_outside = |entry: &&Arc<Entry>| entry.groups().all(|own| own != group);
                 Some(entries.iter().filter(is_outside).cloned().collect::<Vec<_>>().into())
             });
@@ -280,26 +285,31 @@ impl Shared {
     }
 
     /// Puts what `change` makes of the entries in their place; `None` leaves them.
-    fn update(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Option<Variants>) {
-        let shard = Self::shard(self.hash(key));
+    fn update(&self, key: Cow<'_, Key>, change: impl FnOnce(&Key, &[Arc<Entry>]) -> Option<Variants>) {
+        let shard = Self::shard(self.hash(&key));
         let mut slots = self.lock(shard);
-        let known = slots.peek(key);
+        let known = slots.peek(&*key);
         let is_known = known.is_some();
-        let Some(changed) = change(known.map_or(&[], |slot| &*slot.variants)) else { return };
+        let Some(changed) = change(&key, known.map_or(&[], |slot| &*slot.variants)) else { return };
         self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
         // What nobody has stored yet, the usual case, need not be looked for again.
-        let old = if is_known { slots.pop(key) } else { None };
+        let old = if is_known { slots.pop(&*key) } else { None };
         if let Some(old) = &old {
-            self.forget(key, old);
+            self.forget(&key, old);
         }
-        let new = Slot::new(key, changed, self.max_bytes / 2);
+        let new = Slot::new(&key, changed, self.max_bytes / 2);
+        let mut keep = None;
         if !new.variants.is_empty() {
-            self.remember(key, &new);
-            slots.put(key.clone(), new);
+            self.remember(&key, &new);
+            // It is named again only where others have to make way for it.
+            keep = self.is_over().then(|| Key::clone(&key));
+            slots.put(key.into_owned(), new);
         }
         drop(slots);
         drop(old);
-        self.evict(shard, Some(key));
+        if keep.is_some() {
+            self.evict(shard, keep.as_ref());
+        }
     }
 
     fn remember(&self, key: &Key, slot: &Slot) {

@@ -1,5 +1,7 @@
 //! Which responses are stored, and what of them (RFC 9111 §3).
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue, RANGE,
@@ -8,6 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::cache::directives::{RequestDirectives, ResponseDirectives};
 use crate::cache::field;
+use crate::cache::fields::Fields;
 use crate::cache::freshness::{Rules, is_heuristically_cacheable};
 
 /// Whether a field belongs to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
@@ -100,31 +103,39 @@ fn is_understood(status: StatusCode) -> bool {
     is_heuristically_cacheable(status) || matches!(status.as_u16(), 302 | 303 | 307 | 400 | 403 | 500 | 502 | 503 | 504)
 }
 
-/// The header fields of a response as they are stored: without those of its connection, and in a shared cache without
-/// those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each answer.
+/// The header fields of a response as they are stored, packed: without those of its connection, and in a shared cache
+/// without those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each
+/// answer. A head without a date gets that of its arrival.
+pub(crate) fn packed_fields(headers: &HeaderMap, is_part: bool, rules: &Rules, now: SystemTime) -> Fields {
+    let gone = not_stored(headers, is_part, rules);
+    let is_kept = |name: &HeaderName| !is_hop_by_hop(name) && !gone.contains(name);
+    Fields::packed(headers, is_kept, || field::dated_value(now))
+}
+
+/// The same as a map, and without a date of our own.
 pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
     let mut stored = own(headers);
     let came = stored.len();
+    for name in not_stored(headers, is_part, rules) {
+        stored.remove(name);
+    }
     for name in headers.keys().filter(|name| is_hop_by_hop(name)) {
         stored.remove(name);
-        if name == CONNECTION {
-            for named in field::members(headers, &CONNECTION) {
-                if let Ok(named) = HeaderName::from_bytes(named) {
-                    stored.remove(named);
-                }
-            }
-        }
-    }
-    if rules.shared {
-        for name in ResponseDirectives::of(headers, &rules.targets).private.fields() {
-            stored.remove(name);
-        }
-    }
-    if is_part {
-        stored.remove(CONTENT_RANGE);
-        stored.remove(CONTENT_LENGTH);
     }
     if stored.len() == came { stored } else { exact(&stored) }
+}
+
+/// The fields that are not stored, beside those that never are.
+fn not_stored(headers: &HeaderMap, is_part: bool, rules: &Rules) -> Vec<HeaderName> {
+    let mut gone: Vec<_> =
+        field::members(headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    if rules.shared {
+        gone.extend_from_slice(ResponseDirectives::of(headers, &rules.targets).private.fields());
+    }
+    if is_part {
+        gone.extend([CONTENT_RANGE, CONTENT_LENGTH]);
+    }
+    gone
 }
 
 /// A copy of the fields that keeps nothing else in memory. All its values lie in one piece of their own: as they came they

@@ -1,5 +1,6 @@
 //! Bodies on their way: into the store while they are read, and out of it.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -50,7 +51,7 @@ impl Begun {
 
     /// Whether a body that breaks off is worth keeping: its rest can be asked for (RFC 9111 §3.3).
     fn keeps_parts(&self) -> bool {
-        validation::strong_validator(&self.parts.headers).is_some() && self.parts.length.is_some()
+        validation::strong_validator(self.parts.headers.as_map()).is_some() && self.parts.length.is_some()
     }
 }
 
@@ -81,16 +82,16 @@ impl Stored {
 }
 
 /// Stores a response whose body is there, in memory: without a stream, and without waiting. Whether there was room.
-pub(crate) fn keep_at_once(cache: &Cache, store: &Memory, key: &Key, sent: Moment, begun: Begun, body: &Bytes) -> bool {
+pub(crate) fn keep_at_once(cache: &Cache, store: &Memory, key: Key, sent: Moment, begun: Begun, body: &Bytes) -> bool {
     let Some(blob) = store.blob(body) else {
         // What the response would have replaced goes all the same.
         if begun.end.is_none() {
-            store.reduce(key, |variants| combining::without_selected(variants, &begun.parts.selecting, sent));
+            store.reduce(&key, |variants| combining::without_selected(variants, &begun.parts.selecting, sent));
         }
         return false;
     };
     if let Some(parts) = begun.ended(blob, true) {
-        cache.put_at_once(store, key, parts, sent);
+        cache.put_at_once(store, Cow::Owned(key), parts, sent);
     }
     true
 }

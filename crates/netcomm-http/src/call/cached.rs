@@ -159,7 +159,7 @@ impl<'c> Call<'c> {
     #[expect(clippy::result_large_err, reason = "it is moved on at once")]
     pub(super) fn take_at_once(
         &mut self,
-        straight: &Straight<'_>,
+        straight: &mut Straight<'_>,
         response: http::Response<Body>,
     ) -> Result<http::Response<Body>, http::Response<Body>> {
         let response = self.settle_at_once(straight, response)?;

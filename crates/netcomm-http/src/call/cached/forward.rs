@@ -122,7 +122,7 @@ impl Call<'_> {
         let old = entry.parts();
         let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
         let parts = EntryParts {
-            headers,
+            headers: headers.into(),
             selecting: selecting.clone().unwrap_or_else(|| old.selecting.clone()),
             requested_at: sent.at,
             received_at: question.now,
@@ -135,7 +135,7 @@ impl Call<'_> {
             request: &asked.fields,
             is_plain: asked.is_plain,
             status: old.status,
-            headers: &parts.headers,
+            headers: parts.headers.as_map(),
             ttl: question.ttl.is_some(),
         };
         let stored = selecting.is_some() && cache::permits(&arrived, rules).is_ok();
@@ -171,7 +171,10 @@ impl Call<'_> {
         let length = old.length?;
         let (came, of) = cache::range::content_range(response.headers())?;
         let validator = cache::validation::strong_validator(response.headers())?;
-        if came != *gap || of != Some(length) || cache::validation::strong_validator(&old.headers) != Some(validator) {
+        if came != *gap
+            || of != Some(length)
+            || cache::validation::strong_validator(old.headers.as_map()) != Some(validator)
+        {
             return None;
         }
         let before = cache::body_of(cache::range::cover(&old.segments, &(0..gap.start))?).await.ok()?;
@@ -179,7 +182,7 @@ impl Call<'_> {
         let (mut head, body) = response.into_parts();
         let mut part = cache::stored_fields(&head.headers, true, rules);
         cache::dated(&mut part, question.now);
-        let mut headers = old.headers.clone();
+        let mut headers = old.headers.as_map().clone();
         crate::headers::replace(&mut headers, part.clone());
         let arrived = Arrived {
             method: &Method::GET,
@@ -198,7 +201,7 @@ impl Call<'_> {
         let body = match cache::permits(&arrived, rules) {
             Ok(()) => {
                 let parts = EntryParts {
-                    headers: part,
+                    headers: part.into(),
                     requested_at: sent.at,
                     received_at: question.now,
                     ttl: question.ttl,
@@ -229,7 +232,7 @@ impl Call<'_> {
     #[expect(clippy::result_large_err, reason = "it is moved on at once")]
     pub(super) fn settle_at_once(
         &mut self,
-        straight: &Straight<'_>,
+        straight: &mut Straight<'_>,
         response: http::Response<Body>,
     ) -> Result<http::Response<Body>, http::Response<Body>> {
         let Straight { asked, forward, sent } = straight;
@@ -244,7 +247,7 @@ impl Call<'_> {
         let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
         match begun(asked, &question, &self.address.uri, &head, Some(bytes.len() as u64), *sent) {
             Ok(begun) => {
-                status.stored = cache::keep_at_once(asked.cache, store, &asked.key, sent.moment, begun, bytes);
+                status.stored = cache::keep_at_once(asked.cache, store, asked.key.take(), sent.moment, begun, bytes);
             }
             Err(why) => {
                 status.detail = Some(why);
@@ -345,11 +348,9 @@ fn begun(
             (range.start, Some(range.end), length)
         }
     };
-    let mut headers = cache::stored_fields(&head.headers, is_part, rules);
-    cache::dated(&mut headers, question.now);
     let parts = EntryParts {
         status: if is_part { StatusCode::OK } else { head.status },
-        headers,
+        headers: cache::packed_fields(&head.headers, is_part, rules, question.now),
         selecting,
         requested_at: sent.at,
         received_at: question.now,
@@ -375,8 +376,9 @@ async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &Heade
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
             continue;
         }
-        let headers = cache::updated_fields(&old.headers, &head, rules);
-        let parts = EntryParts { headers, requested_at: sent.at, received_at: question.now, ..old.clone() };
+        let headers = cache::updated_fields(old.headers.as_map(), &head, rules);
+        let parts =
+            EntryParts { headers: headers.into(), requested_at: sent.at, received_at: question.now, ..old.clone() };
         asked.cache.put(&asked.key, parts, sent.moment).await;
         updated = true;
     }
