@@ -317,11 +317,53 @@ impl HttpBody for Chain {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use http::{StatusCode, Uri};
+
     use super::*;
-    use crate::cache::blob::Blob;
+    use crate::cache::entry::Selecting;
+    use crate::cache::fields::Fields;
+    use crate::cache::store::Store;
 
     fn segment(start: u64, text: &'static str) -> Segment {
         Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))
+    }
+
+    fn begun() -> Begun {
+        let at = SystemTime::UNIX_EPOCH;
+        let parts = EntryParts {
+            status: StatusCode::OK,
+            headers: Fields::default(),
+            selecting: Selecting::default(),
+            requested_at: at,
+            received_at: at,
+            ttl: None,
+            length: None,
+            segments: Vec::new(),
+        };
+        Begun { parts, start: 0, end: None }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_there_is_stored_only_where_bodies_under_way_leave_room() {
+        const MOST: u64 = 100_000;
+        let store = Memory::new(MOST);
+        let cache = Cache::builder().store(store.clone()).build();
+        let key = Key::new("", &Uri::from_static("http://a.example/"));
+        let keep = |bytes: usize| keep_at_once(&cache, &store, key.clone(), 1, begun(), &vec![0; bytes].into());
+        assert!(keep(10_000));
+        assert_eq!(store.get(&key).expect("an entry")[0].body_bytes(), 10_000);
+        let mut under_way: Vec<_> = (0..4).map(|_| store.write(None).expect("room")).collect();
+        for writer in &mut under_way {
+            writer.write(vec![0; 24_000].into());
+        }
+        assert!(!keep(10_000));
+        assert!(store.get(&key).is_none(), "what it would have replaced goes all the same");
+        drop(under_way);
+        assert!(keep(10_000));
+        assert!(!keep(30_000), "more than a body may take");
+        assert!(store.get(&key).is_none());
     }
 
     #[tokio::test]
