@@ -143,7 +143,8 @@ impl Entry {
         self.parts.segments.iter().map(Segment::bytes).sum()
     }
 
-    /// About how many bytes the entry takes in memory: its head and those pieces of its body that lie there.
+    /// About how many bytes the entry takes in memory once it is used: its head, with the map that is made of it then, and
+    /// those pieces of its body that lie there.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let EntryParts { headers, selecting, segments, .. } = &self.parts;
