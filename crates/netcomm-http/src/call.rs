@@ -440,6 +440,17 @@ impl<'c> Call<'c> {
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,
             };
+            let (asked, plan) = match self.straight(asked, plan) {
+                Ok(mut straight) => {
+                    let fields = Fields::Dressed(Cow::Borrowed(&*straight.asked.fields));
+                    let response = self.attempts(method, fields, body).await?;
+                    return match self.take_at_once(&mut straight, response) {
+                        Ok(response) => Ok(response),
+                        Err(response) => Box::pin(self.take(&straight, response)).await,
+                    };
+                }
+                Err(back) => back,
+            };
             return Box::pin(self.cached(asked, plan, headers, body)).await;
         }
         if self.shares() && matches!(*method, Method::GET | Method::HEAD) && body.is_empty() {

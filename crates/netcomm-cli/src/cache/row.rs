@@ -98,7 +98,7 @@ mod tests {
         let fields = vec![(ACCEPT_ENCODING, text("gzip")), (COOKIE, text("hunter2")), (ORIGIN, None)];
         let entry = Entry::new(EntryParts {
             status: StatusCode::OK,
-            headers: HeaderMap::new(),
+            headers: HeaderMap::new().into(),
             selecting: Selecting { fields, identity: None },
             requested_at: SystemTime::UNIX_EPOCH,
             received_at: SystemTime::UNIX_EPOCH,

@@ -67,7 +67,7 @@ pub(crate) fn whole_as_stored(serve: &Serve) -> Option<&[Segment]> {
 pub(crate) fn answered<'a>(serve: &'a Serve, is_head: bool, confirmed: bool, rules: &Rules) -> Option<Answered<'a>> {
     let parts = serve.entry.parts();
     let terms = serve.entry.terms(|parts| Terms::of(parts, rules));
-    let mut headers = parts.headers.clone();
+    let mut headers = parts.headers.as_map().clone();
     // RFC 9111 §5.2.2.4: fields that may not be used unless the origin has confirmed them.
     if !confirmed {
         for name in terms.directives.no_cache.fields() {
@@ -133,7 +133,7 @@ mod tests {
         ]);
         Arc::new(Entry::new(EntryParts {
             status: StatusCode::OK,
-            headers,
+            headers: headers.into(),
             selecting: Selecting::default(),
             requested_at: at(0),
             received_at: at(0),

@@ -6,19 +6,23 @@ use http::HeaderMap;
 use http::header::AGE;
 
 use crate::cache::entry::{Entry, EntryParts, Selecting};
-use crate::cache::{range, selecting, validation};
+use crate::cache::store::Variants;
+use crate::cache::{range, selecting, storing, validation};
 
 /// The most responses kept under one key: those of requests that select differently.
 const MOST_VARIANTS: usize = 32;
 
 /// The entries with the new one first: it takes the place of those that the same request selects, and is put together
 /// with them if they are parts of one representation. `ticket` is that of its request: what answers a later one stays.
-pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Vec<Arc<Entry>> {
+pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Variants {
+    if variants.is_empty() {
+        return Arc::new([Arc::new(Entry::new(new).with_ticket(ticket))]);
+    }
     let old = variants.iter().find(|old| old.parts().selecting == new.selecting);
     let new = match old {
         Some(old) => match combined(old.parts(), new) {
             Ok(both) => both,
-            Err(_) if old.ticket() > ticket => return variants.to_vec(),
+            Err(_) if old.ticket() > ticket => return variants.into(),
             Err(alone) => alone,
         },
         None => new,
@@ -28,7 +32,7 @@ pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Vec
     let mut all = vec![Arc::new(Entry::new(new).with_ticket(ticket))];
     all.extend(variants.iter().filter(|old| old.parts().selecting != selecting).cloned());
     all.truncate(MOST_VARIANTS);
-    all
+    all.into()
 }
 
 /// The entries without those that a request of that kind selects.
@@ -59,13 +63,17 @@ pub(crate) fn without_selected(variants: &[Arc<Entry>], selecting: &Selecting, t
 #[expect(clippy::result_large_err, reason = "it is moved on at once")]
 fn combined(old: &EntryParts, mut new: EntryParts) -> Result<EntryParts, EntryParts> {
     let is_part = new.length.is_none_or(|length| range::cover(&new.segments, &(0..length)).is_none());
-    if is_part && is_same(&old.headers, &new.headers) && old.length == new.length && old.length.is_some() {
+    if is_part
+        && is_same(old.headers.as_map(), new.headers.as_map())
+        && old.length == new.length
+        && old.length.is_some()
+    {
         new.segments = new.segments.iter().fold(old.segments.clone(), |all, segment| range::insert(&all, segment));
         // A field of the new head takes the place of the stored one, the others stay.
-        let mut headers = old.headers.clone();
+        let mut headers = old.headers.as_map().clone();
         headers.remove(AGE);
-        crate::headers::replace(&mut headers, std::mem::take(&mut new.headers));
-        new.headers = headers;
+        crate::headers::replace(&mut headers, std::mem::take(&mut new.headers).into_map());
+        new.headers = storing::exact(&headers).into();
         return Ok(new);
     }
     Err(new)
@@ -91,7 +99,7 @@ mod tests {
     fn parts(etag: &str, foo: &'static str, start: u64, text: &'static str) -> EntryParts {
         EntryParts {
             status: StatusCode::OK,
-            headers: HeaderMap::from_iter([(ETAG, etag.parse().expect(etag))]),
+            headers: HeaderMap::from_iter([(ETAG, etag.parse().expect(etag))]).into(),
             selecting: Selecting {
                 fields: vec![(HeaderName::from_static("foo"), Some(Bytes::from_static(foo.as_bytes())))],
                 identity: None,
@@ -120,7 +128,7 @@ mod tests {
 
     #[test]
     fn variants_are_bounded() {
-        let mut all = Vec::new();
+        let mut all = Variants::default();
         for n in 0..100 {
             let mut next = parts("\"a\"", "", 0, "abcdef");
             next.selecting.fields[0].1 = Some(n.to_string().into());

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
-use netcomm_core::Redacted;
 
 use crate::cache::blob::Blob;
+use crate::cache::fields::Fields;
 use crate::cache::freshness::Terms;
 
 /// A stored response, immutable: what changes it makes another one, which shares its body.
@@ -27,7 +27,7 @@ pub struct EntryParts {
     /// The status; of a partial response that of the whole, 200.
     pub status: StatusCode,
     /// The header fields without those that belong to a connection (RFC 9111 §3.1).
-    pub headers: HeaderMap,
+    pub headers: Fields,
     /// The request header fields that selected this response (RFC 9111 §4.1).
     pub selecting: Selecting,
     /// When the request was sent that brought or last confirmed it.
@@ -114,7 +114,7 @@ impl Entry {
     /// The stored header fields.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        &self.parts.headers
+        self.parts.headers.as_map()
     }
 
     /// Whether the whole body is there.
@@ -143,27 +143,28 @@ impl Entry {
         self.parts.segments.iter().map(Segment::bytes).sum()
     }
 
-    /// About how many bytes the entry takes in memory: its head and those pieces of its body that lie there.
+    /// About how many bytes the entry takes in memory once it is used: its head, with the map that is made of it then, and
+    /// those pieces of its body that lie there.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let EntryParts { headers, selecting, segments, .. } = &self.parts;
-        // A header map allocates ahead: 104 bytes for each name that has room, four for each place in its index, which
-        // is a third larger; 72 more for each value but the first of a name.
-        let rooms = headers.capacity() * 104 + headers.capacity().div_ceil(3) * 4 * 4;
-        let values = (headers.len() - headers.keys_len()) * 72;
-        let texts: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
         let selected: usize = (selecting.fields.iter())
             .map(|(_, value)| size_of::<(HeaderName, Option<Bytes>)>() + value.as_ref().map_or(0, Bytes::len))
             .sum();
         let body: u64 =
             segments.iter().filter_map(|segment| segment.blob.as_bytes()).map(|bytes| bytes.len() as u64).sum();
         let pieces = size_of_val(segments.as_slice());
-        (size_of::<Self>() + rooms + values + texts + selected + pieces) as u64 + body
+        (size_of::<Self>() + headers.weight() + selected + pieces) as u64 + body
     }
 
     /// The groups that the response belongs to (RFC 9875 §2).
     pub fn groups(&self) -> impl Iterator<Item = String> {
-        crate::cache::groups::of(&self.parts.headers).into_iter()
+        crate::cache::groups::of(self.headers()).into_iter()
+    }
+
+    /// Whether it may belong to a group.
+    pub(crate) fn names_groups(&self) -> bool {
+        self.parts.headers.names_groups()
     }
 
     pub(crate) fn terms(&self, make: impl FnOnce(&EntryParts) -> Terms) -> &Terms {
@@ -188,7 +189,7 @@ impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
             .field("status", &self.parts.status)
-            .field("headers", &Redacted(&self.parts.headers))
+            .field("headers", &self.parts.headers)
             .field("length", &self.parts.length)
             .field("body_bytes", &self.body_bytes())
             .finish_non_exhaustive()
@@ -199,7 +200,7 @@ impl fmt::Debug for EntryParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EntryParts")
             .field("status", &self.status)
-            .field("headers", &Redacted(&self.headers))
+            .field("headers", &self.headers)
             .field("length", &self.length)
             .field("segments", &self.segments)
             .finish_non_exhaustive()

@@ -25,28 +25,35 @@ pub(crate) fn members<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Ite
 /// The members of one value of a list, empty ones included.
 pub(crate) fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(value);
+    // Most values quote nothing: then each comma counts.
+    let quotes = value.contains(&b'"');
     std::iter::from_fn(move || {
         let text = rest?;
-        let (mut quoted, mut escaped) = (false, false);
-        let comma = text.iter().position(|&byte| match byte {
-            _ if escaped => {
-                escaped = false;
-                false
-            }
-            b'\\' if quoted => {
-                escaped = true;
-                false
-            }
-            b'"' => {
-                quoted = !quoted;
-                false
-            }
-            b',' => !quoted,
-            _ => false,
-        });
+        let comma = if quotes { unquoted_comma(text) } else { text.iter().position(|byte| *byte == b',') };
         let member = comma.map_or(text, |at| &text[..at]);
         rest = comma.map(|at| &text[at + 1..]);
         Some(member.trim_ascii())
+    })
+}
+
+/// Where the first comma stands that is in no quoted string.
+fn unquoted_comma(text: &[u8]) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.iter().position(|&byte| match byte {
+        _ if escaped => {
+            escaped = false;
+            false
+        }
+        b'\\' if quoted => {
+            escaped = true;
+            false
+        }
+        b'"' => {
+            quoted = !quoted;
+            false
+        }
+        b',' => !quoted,
+        _ => false,
     })
 }
 
@@ -154,10 +161,17 @@ pub(crate) fn only_date(headers: &HeaderMap, name: &HeaderName) -> Option<System
 /// Gives a head without a date that of its arrival (RFC 9110 §6.6.1).
 pub(crate) fn dated(headers: &mut HeaderMap, now: SystemTime) {
     if let Entry::Vacant(date) = headers.entry(DATE)
-        && let Ok(now) = HeaderValue::try_from(written(now))
+        && let Some(now) = dated_value(now)
     {
         date.insert(now);
+        // Without the room that it has grown by.
+        *headers = headers.clone();
     }
+}
+
+/// A date as a field's value.
+pub(crate) fn dated_value(date: SystemTime) -> Option<HeaderValue> {
+    HeaderValue::try_from(written(date)).ok()
 }
 
 /// A date as it is written (RFC 9110 §5.6.7).

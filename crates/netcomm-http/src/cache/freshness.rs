@@ -44,14 +44,15 @@ pub(crate) struct Terms {
 
 impl Terms {
     pub(crate) fn of(parts: &EntryParts, rules: &Rules) -> Self {
-        let directives = ResponseDirectives::of(&parts.headers, &rules.targets);
-        let date = field::only_date(&parts.headers, &DATE).unwrap_or(parts.received_at);
+        let headers = parts.headers.as_map();
+        let directives = ResponseDirectives::of(headers, &rules.targets);
+        let date = field::only_date(headers, &DATE).unwrap_or(parts.received_at);
         if let Some(ttl) = parts.ttl {
             // The caller's word counts from the moment when the response came.
             return Self { directives: ResponseDirectives::default(), lifetime: ttl, initial_age: Duration::ZERO };
         }
-        let lifetime = lifetime(&directives, &parts.headers, parts.status, date, rules);
-        let initial_age = initial_age(&parts.headers, date, parts.requested_at, parts.received_at);
+        let lifetime = lifetime(&directives, headers, parts.status, date, rules);
+        let initial_age = initial_age(headers, date, parts.requested_at, parts.received_at);
         Self { directives, lifetime, initial_age }
     }
 
@@ -142,7 +143,8 @@ mod tests {
             headers: fields
                 .iter()
                 .map(|(name, text)| (HeaderName::from_static(name), value(text).parse().expect(text)))
-                .collect(),
+                .collect::<HeaderMap>()
+                .into(),
             selecting: Selecting::default(),
             requested_at: at(100_000),
             received_at: at(100_000),

@@ -6,7 +6,10 @@ use sfv::{BareItem, List, ListEntry, Parser};
 
 use crate::cache::field;
 
-const CACHE_GROUPS: HeaderName = HeaderName::from_static("cache-groups");
+/// The field that says so.
+pub(crate) const FIELD: &str = "cache-groups";
+
+const CACHE_GROUPS: HeaderName = HeaderName::from_static(FIELD);
 const CACHE_GROUP_INVALIDATION: HeaderName = HeaderName::from_static("cache-group-invalidation");
 
 /// The most groups read from one field; RFC 9875 §2 asks for 32 at least.

@@ -1,5 +1,6 @@
 //! The cache as clients hold it.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -178,25 +179,59 @@ impl Cache {
         self.inner.moment.fetch_add(1, Ordering::AcqRel) + 1
     }
 
+    /// The store, if it lies in memory: nothing that is asked of it has to be waited for.
+    pub(crate) fn in_memory(&self) -> Option<&Memory> {
+        match &self.inner.store {
+            AnyStore::Memory(store) => Some(store),
+            #[cfg(feature = "cache-disk")]
+            AnyStore::Disk(_) => None,
+            AnyStore::Other(_) => None,
+        }
+    }
+
     /// Stores the response to a request that was sent in that moment, unless it was invalidated since, or what is stored
     /// answers a later request.
     pub(crate) async fn put(&self, key: &Key, parts: EntryParts, sent: Moment) {
-        let marks: Vec<Box<str>> =
-            groups::of(&parts.headers).iter().map(|group| group_mark(key.origin(), group)).collect();
+        if let Some(store) = self.in_memory() {
+            return self.put_at_once(store, Cow::Borrowed(key), parts, sent);
+        }
+        let marks = group_marks(key, &parts);
         let (cache, own) = (self.clone(), key.clone());
         let (again, selecting) = (marks.clone(), (!marks.is_empty()).then(|| parts.selecting.clone()));
-        // Asked for while no other change to the key comes between: an invalidation either is seen here, or removes what
-        // is put.
-        self.update(key, move |variants| match cache.is_invalidated(&own, &marks, sent) {
-            true => variants.to_vec(),
-            false => combining::with(variants, parts, sent),
-        })
-        .await;
-        // That of a group may have looked for its members just before there was this one.
+        self.update(key, move |variants| cache.with(&own, variants, parts, &marks, sent).to_vec()).await;
         if let Some(selecting) = selecting
             && self.is_invalidated(key, &again, sent)
         {
             self.drop_selected(key, selecting, sent).await;
+        }
+    }
+
+    /// The same in memory.
+    pub(crate) fn put_at_once(&self, store: &Memory, key: Cow<'_, Key>, parts: EntryParts, sent: Moment) {
+        let marks = group_marks(&key, &parts);
+        let grouped = (!marks.is_empty()).then(|| (Key::clone(&key), parts.selecting.clone()));
+        store.change(key, |key, variants| self.with(key, variants, parts, &marks, sent));
+        // The invalidation of a group may have looked for its members just before there was this one.
+        if let Some((key, selecting)) = grouped
+            && self.is_invalidated(&key, &marks, sent)
+        {
+            store.reduce(&key, |variants| combining::without_selected(variants, &selecting, sent));
+        }
+    }
+
+    /// What is stored, with a new response unless it was invalidated. Asked for while no other change to the key comes
+    /// between: an invalidation either is seen here, or removes what is put.
+    fn with(
+        &self,
+        key: &Key,
+        variants: &[Arc<Entry>],
+        parts: EntryParts,
+        marks: &[Box<str>],
+        sent: Moment,
+    ) -> Variants {
+        match self.is_invalidated(key, marks, sent) {
+            true => variants.into(),
+            false => combining::with(variants, parts, sent),
         }
     }
 
@@ -213,6 +248,18 @@ impl Cache {
     /// Forgets what goes with a request that was sent in that moment.
     pub(crate) async fn drop_answers(&self, key: &Key, request: HeaderMap, identity: Option<u64>, sent: Moment) {
         self.update(key, move |variants| combining::without_answers(variants, &request, identity, sent)).await;
+    }
+
+    /// The same in memory.
+    pub(crate) fn drop_answers_at_once(
+        &self,
+        store: &Memory,
+        key: &Key,
+        request: &HeaderMap,
+        identity: Option<u64>,
+        sent: Moment,
+    ) {
+        store.reduce(key, |variants| combining::without_answers(variants, request, identity, sent));
     }
 
     /// Forgets what goes with requests like one that was sent in that moment.
@@ -250,11 +297,22 @@ impl Cache {
     }
 
     async fn update(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Vec<Arc<Entry>> + Send + 'static) {
-        self.store().update(key, Box::new(change)).await
+        match self.in_memory() {
+            Some(store) => store.change(Cow::Borrowed(key), |_, variants| change(variants).into()),
+            None => self.store().update(key, Box::new(change)).await,
+        }
     }
 
     fn invalidations(&self) -> MutexGuard<'_, Invalidated> {
         self.inner.invalidated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The marks of the groups that a response belongs to.
+fn group_marks(key: &Key, parts: &EntryParts) -> Vec<Box<str>> {
+    match parts.headers.names_groups() {
+        true => groups::of(parts.headers.as_map()).iter().map(|group| group_mark(key.origin(), group)).collect(),
+        false => Vec::new(),
     }
 }
 

@@ -46,6 +46,11 @@ impl Key {
         text.contains('\n').then(|| Self { text: text.into() })
     }
 
+    /// The key, where this one is not asked for again: what is left has no text.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { text: std::mem::take(&mut self.text) }
+    }
+
     /// The whole key as text, for stores that write it down.
     #[must_use]
     pub fn as_str(&self) -> &str {

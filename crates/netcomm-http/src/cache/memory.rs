@@ -1,5 +1,6 @@
 //! Responses kept in memory.
 
+use std::borrow::Cow;
 use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::fmt;
 use std::future::{Future, ready};
@@ -39,8 +40,9 @@ const AHEAD_BYTES: u64 = 1024 * 1024;
 /// A [`Store`] in memory: what was not used for longest is forgotten first. Cheap to clone; clones share what they hold.
 ///
 /// It holds at most `max_bytes` over all: keys, heads, bodies, bodies on their way in, and what the tables take (344
-/// bytes for a key with one entry, beside its text and [`Entry::weight`]). Nothing stored keeps a receive buffer: a
-/// million answers of 200 bytes of JSON took 2.4 KB each, and counted as 2.4 KB. Threads that store at the same moment
+/// bytes for a key with one entry, beside its text and [`Entry::weight`]). Nothing stored keeps a receive buffer: an answer
+/// of 200 bytes of JSON took 0.9 KB of heap until it was used. It counts as if it had been, with the map of its fields that
+/// its first use makes. Threads that store at the same moment
 /// may pass the bound for that moment, by what they bring. Bodies that are being read live on until their readers are
 /// done, and do not count.
 ///
@@ -83,7 +85,7 @@ struct Slot {
     used: u32,
     /// Where it may be at hand.
     lanes: Lanes,
-    /// Whether one of them is in a group, so that the others never touch the index.
+    /// Whether one of them may be in a group, so that the others never touch the index.
     is_grouped: bool,
 }
 
@@ -127,6 +129,40 @@ impl Memory {
         let uses = shared.shards[Shared::shard(hash)].0.uses.load(Ordering::Relaxed);
         shared.near.get(lane, hash, key, uses).or_else(|| shared.look_up(key, hash, lane))
     }
+
+    /// Carries a change out, as [`Store::update`] does, at once.
+    pub(crate) fn change(&self, key: Cow<'_, Key>, change: impl FnOnce(&Key, &[Arc<Entry>]) -> Variants) {
+        self.shared.update(key, |key, entries| Some(change(key, entries)));
+    }
+
+    /// The same, of a change that only takes entries away: there is nothing to do where there are none.
+    pub(crate) fn reduce(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Vec<Arc<Entry>>) {
+        self.shared.update(Cow::Borrowed(key), |_, entries| (!entries.is_empty()).then(|| change(entries).into()));
+    }
+
+    /// A body that is there as a whole, written at once. `None` if there is no room for it.
+    pub(crate) fn blob(&self, bytes: &Bytes) -> Option<Blob> {
+        let length = bytes.len() as u64;
+        if length > self.max_body_bytes || self.max_body_bytes == 0 || !self.shared.charge(length) {
+            return None;
+        }
+        // It counts with the entry that is made of it.
+        self.shared.discharge(length);
+        Some(Blob::memory(if bytes.len() >= KEPT_BYTES { bytes.clone() } else { Bytes::copy_from_slice(bytes) }))
+    }
+
+    fn writer(&self, length: Option<u64>) -> Option<Writer> {
+        if length.is_some_and(|length| length > self.max_body_bytes) || self.max_body_bytes == 0 {
+            return None;
+        }
+        Some(Writer {
+            shared: Arc::clone(&self.shared),
+            length,
+            max_bytes: self.max_body_bytes,
+            charged: 0,
+            body: Pending::Empty,
+        })
+    }
 }
 
 impl Store for Memory {
@@ -135,21 +171,12 @@ impl Store for Memory {
     }
 
     fn update(&self, key: &Key, change: Change) -> impl Future<Output = ()> + Send {
-        self.shared.update(key, |entries| Some(change(entries)));
+        self.change(Cow::Borrowed(key), |_, entries| change(entries).into());
         ready(())
     }
 
     fn write(&self, length: Option<u64>) -> Option<Box<dyn WriteBlob>> {
-        if length.is_some_and(|length| length > self.max_body_bytes) || self.max_body_bytes == 0 {
-            return None;
-        }
-        Some(Box::new(Writer {
-            shared: Arc::clone(&self.shared),
-            length,
-            max_bytes: self.max_body_bytes,
-            charged: 0,
-            body: Pending::Empty,
-        }))
+        Some(Box::new(self.writer(length)?))
     }
 
     fn remove_group(&self, origin: &str, group: &str) -> impl Future<Output = ()> + Send {
@@ -158,9 +185,9 @@ impl Store for Memory {
             None => Vec::new(),
         };
         for key in keys {
-            self.shared.update(&key, |entries| {
+            self.shared.update(Cow::Owned(key), |_, entries| {
                 let is_outside = |entry: &&Arc<Entry>| entry.groups().all(|own| own != group);
-                Some(entries.iter().filter(is_outside).cloned().collect())
+                Some(entries.iter().filter(is_outside).cloned().collect::<Vec<_>>().into())
             });
         }
         ready(())
@@ -259,23 +286,31 @@ impl Shared {
     }
 
     /// Puts what `change` makes of the entries in their place; `None` leaves them.
-    fn update(&self, key: &Key, change: impl FnOnce(&[Arc<Entry>]) -> Option<Vec<Arc<Entry>>>) {
-        let shard = Self::shard(self.hash(key));
+    fn update(&self, key: Cow<'_, Key>, change: impl FnOnce(&Key, &[Arc<Entry>]) -> Option<Variants>) {
+        let shard = Self::shard(self.hash(&key));
         let mut slots = self.lock(shard);
-        let Some(changed) = change(slots.peek(key).map_or(&[], |slot| &*slot.variants)) else { return };
+        let known = slots.peek(&*key);
+        let is_known = known.is_some();
+        let Some(changed) = change(&key, known.map_or(&[], |slot| &*slot.variants)) else { return };
         self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
-        let old = slots.pop(key);
+        // What nobody has stored yet, the usual case, need not be looked for again.
+        let old = if is_known { slots.pop(&*key) } else { None };
         if let Some(old) = &old {
-            self.forget(key, old);
+            self.forget(&key, old);
         }
-        let new = Slot::new(key, changed, self.max_bytes / 2);
+        let new = Slot::new(&key, changed, self.max_bytes / 2);
+        let mut keep = None;
         if !new.variants.is_empty() {
-            self.remember(key, &new);
-            slots.put(key.clone(), new);
+            self.remember(&key, &new);
+            // It is named again only where others have to make way for it.
+            keep = self.is_over().then(|| Key::clone(&key));
+            slots.put(key.into_owned(), new);
         }
         drop(slots);
         drop(old);
-        self.evict(shard, Some(key));
+        if keep.is_some() {
+            self.evict(shard, keep.as_ref());
+        }
     }
 
     fn remember(&self, key: &Key, slot: &Slot) {
@@ -353,10 +388,10 @@ impl Shared {
 
 impl Slot {
     /// The first of these entries, as many as have room.
-    fn new(key: &Key, mut entries: Vec<Arc<Entry>>, max_bytes: u64) -> Self {
+    fn new(key: &Key, mut entries: Variants, max_bytes: u64) -> Self {
         let mut weight = key.as_str().len() as u64 + KEY_OVERHEAD;
         let mut fitting = 0;
-        for entry in &entries {
+        for entry in entries.iter() {
             let more = weight.saturating_add(entry.weight() + ENTRY_OVERHEAD);
             if more > max_bytes {
                 break;
@@ -364,9 +399,11 @@ impl Slot {
             weight = more;
             fitting += 1;
         }
-        entries.truncate(fitting);
-        let is_grouped = entries.iter().any(|entry| entry.groups().next().is_some());
-        Self { variants: entries.into(), weight, used: 0, lanes: 0, is_grouped }
+        if fitting < entries.len() {
+            entries = entries[..fitting].into();
+        }
+        let is_grouped = entries.iter().any(|entry| entry.names_groups());
+        Self { variants: entries, weight, used: 0, lanes: 0, is_grouped }
     }
 }
 
@@ -421,6 +458,18 @@ impl Writer {
         self.body = Pending::GivenUp;
     }
 
+    fn finish(&mut self) -> Option<Blob> {
+        let bytes = match std::mem::replace(&mut self.body, Pending::GivenUp) {
+            Pending::GivenUp => return None,
+            Pending::Empty => Bytes::new(),
+            Pending::Kept(bytes) => bytes,
+            Pending::Copied(buffer) => buffer.into_boxed_slice().into(),
+        };
+        // From here on they count with the entry that is made of them.
+        self.shared.discharge(std::mem::take(&mut self.charged));
+        Some(Blob::memory(bytes))
+    }
+
     /// A buffer that begins with these bytes. It is as large as the body will be, unless that is much: a length may be a lie.
     fn buffer(&self, first: &[u8]) -> Vec<u8> {
         let ahead = self.length.unwrap_or(0).min(AHEAD_BYTES.max(first.len() as u64)) as usize;
@@ -462,15 +511,7 @@ impl WriteBlob for Writer {
     }
 
     fn poll_finish(&mut self, _cx: &mut Context<'_>) -> Poll<Option<Blob>> {
-        let bytes = match std::mem::replace(&mut self.body, Pending::GivenUp) {
-            Pending::GivenUp => return Poll::Ready(None),
-            Pending::Empty => Bytes::new(),
-            Pending::Kept(bytes) => bytes,
-            Pending::Copied(buffer) => buffer.into_boxed_slice().into(),
-        };
-        // From here on they count with the entry that is made of them.
-        self.shared.discharge(std::mem::take(&mut self.charged));
-        Poll::Ready(Some(Blob::memory(bytes)))
+        Poll::Ready(self.finish())
     }
 }
 

@@ -29,6 +29,7 @@ mod directives;
 mod disk;
 mod entry;
 mod field;
+mod fields;
 mod freshness;
 mod groups;
 mod handle;
@@ -50,6 +51,7 @@ pub use blob::{Blob, Opening, ReadBlob};
 #[cfg(feature = "cache-disk")]
 pub use disk::{Disk, DiskBuilder};
 pub use entry::{Entry, EntryParts, Segment, Selecting};
+pub use fields::Fields;
 pub use handle::{Cache, CacheBuilder};
 pub use key::Key;
 pub use memory::Memory;
@@ -66,5 +68,5 @@ pub(crate) use plan::{
     EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, is_only_for_the_store, is_plain, passed_by, plan,
     rescue,
 };
-pub(crate) use storing::{Arrived, names_itself, permits, stored_fields, updated_fields};
-pub(crate) use tee::{Stored, body_in_memory, body_of, chained, keep};
+pub(crate) use storing::{Arrived, names_itself, packed_fields, permits, stored_fields, updated_fields};
+pub(crate) use tee::{Begun, Stored, body_in_memory, body_of, chained, keep, keep_at_once};

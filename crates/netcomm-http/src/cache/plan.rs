@@ -112,6 +112,11 @@ impl Forward {
     pub(crate) fn plain(why: Forwarded, stores: bool) -> Self {
         Self { why, stores, candidates: Vec::new(), gap: None, fallback: None, end_to_end: None }
     }
+
+    /// Whether the request goes on as it is, and nothing stored has a part in its answer.
+    pub(crate) fn is_straight(&self) -> bool {
+        self.candidates.is_empty() && self.gap.is_none() && self.fallback.is_none() && self.end_to_end.is_none()
+    }
 }
 
 /// How an entry answers a request.
@@ -194,7 +199,8 @@ fn within_reach(question: &Question<'_>, plan: Plan) -> Plan {
 
 /// Whether nothing may be sent.
 pub(crate) fn is_only_for_the_store(question: &Question<'_>) -> bool {
-    question.mode == CacheMode::OnlyIfCached || RequestDirectives::of(question.headers).only_if_cached
+    question.mode == CacheMode::OnlyIfCached
+        || (!question.is_plain && RequestDirectives::of(question.headers).only_if_cached)
 }
 
 fn decided(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rules) -> Plan {

@@ -35,7 +35,7 @@ pub(crate) fn matches(parts: &EntryParts, request: &HeaderMap, identity: Option<
     let Selecting { fields, identity: stored } = &parts.selecting;
     *stored == identity
         && fields.iter().all(|(name, value)| {
-            normal(request, name) == *value || (name == ACCEPT_LANGUAGE && speaks(&parts.headers, request))
+            normal(request, name) == *value || (name == ACCEPT_LANGUAGE && speaks(parts.headers.as_map(), request))
         })
 }
 
@@ -116,7 +116,7 @@ mod tests {
         let selecting = of(&response, &headers(first), None).expect("a response that something selects");
         let parts = EntryParts {
             status: StatusCode::OK,
-            headers: response,
+            headers: response.into(),
             selecting,
             requested_at: SystemTime::UNIX_EPOCH,
             received_at: SystemTime::UNIX_EPOCH,

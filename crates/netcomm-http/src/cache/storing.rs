@@ -1,29 +1,35 @@
 //! Which responses are stored, and what of them (RFC 9111 §3).
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue,
-    PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue, RANGE,
 };
 use http::{HeaderMap, Method, StatusCode};
 
 use crate::cache::directives::{RequestDirectives, ResponseDirectives};
 use crate::cache::field;
+use crate::cache::fields::Fields;
 use crate::cache::freshness::{Rules, is_heuristically_cacheable};
 
-/// Fields that belong to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
-static HOP_BY_HOP: [HeaderName; 10] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    PROXY_AUTHENTICATE,
-    HeaderName::from_static("proxy-authentication-info"),
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    TE,
-    TRANSFER_ENCODING,
-    UPGRADE,
-    TRAILER,
-];
+/// Whether a field belongs to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    // Told apart by their lengths first: with each response that is stored, each of its names is asked for.
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authentication-info"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "trailer"
+    )
+}
 
 /// A response, and the request that it answers.
 pub(crate) struct Arrived<'a> {
@@ -31,6 +37,8 @@ pub(crate) struct Arrived<'a> {
     /// Whether `Content-Location` names the URI of the request.
     pub(crate) names_itself: bool,
     pub(crate) request: &'a HeaderMap,
+    /// Whether its fields have nothing to say to a cache.
+    pub(crate) is_plain: bool,
     pub(crate) status: StatusCode,
     pub(crate) headers: &'a HeaderMap,
     /// Whether the caller gave it a time to live.
@@ -39,9 +47,8 @@ pub(crate) struct Arrived<'a> {
 
 /// Whether a response is stored; if not, why, in a word.
 pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'static str> {
-    let &Arrived { method, names_itself, request, status, headers, ttl } = arrived;
-    let asked = RequestDirectives::of(request);
-    if asked.no_store {
+    let &Arrived { method, names_itself, request, is_plain, status, headers, ttl } = arrived;
+    if !is_plain && RequestDirectives::of(request).no_store {
         return Err("request-no-store");
     }
     if matches!(status.as_u16(), 100..=199 | 304 | 416) {
@@ -96,51 +103,68 @@ fn is_understood(status: StatusCode) -> bool {
     is_heuristically_cacheable(status) || matches!(status.as_u16(), 302 | 303 | 307 | 400 | 403 | 500 | 502 | 503 | 504)
 }
 
-/// The header fields of a response as they are stored: without those of its connection, and in a shared cache without
-/// those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each answer.
-pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
-    let mut stored = own(headers, |name| !HOP_BY_HOP.contains(name));
-    for member in field::members(headers, &CONNECTION) {
-        if let Ok(name) = HeaderName::from_bytes(member) {
-            stored.remove(name);
-        }
-    }
-    if rules.shared {
-        for name in ResponseDirectives::of(headers, &rules.targets).private.fields() {
-            stored.remove(name);
-        }
-    }
-    if is_part {
-        stored.remove(CONTENT_RANGE);
-        stored.remove(CONTENT_LENGTH);
-    }
-    stored
+/// The header fields of a response as they are stored, packed: without those of its connection, and in a shared cache
+/// without those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each
+/// answer. A head without a date gets that of its arrival.
+pub(crate) fn packed_fields(headers: &HeaderMap, is_part: bool, rules: &Rules, now: SystemTime) -> Fields {
+    let gone = not_stored(headers, is_part, rules);
+    let is_kept = |name: &HeaderName| !is_hop_by_hop(name) && !gone.contains(name);
+    Fields::packed(headers, is_kept, || field::dated_value(now))
 }
 
-/// A copy of some of the fields, with room for what each answer adds, so that a copy of it need not grow. All its values
-/// lie in one piece of memory of their own: as they came they are views of a receive buffer, 8 KiB and more, and each of
-/// them would keep it for as long as the response is stored. Names are copies already.
-fn own(headers: &HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) -> HeaderMap {
-    /// `Age`, `Cache-Status`, `Content-Range`.
-    const ADDED: usize = 3;
+/// The same as a map, and without a date of our own.
+pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -> HeaderMap {
+    let mut stored = own(headers);
+    let came = stored.len();
+    for name in not_stored(headers, is_part, rules) {
+        stored.remove(name);
+    }
+    for name in headers.keys().filter(|name| is_hop_by_hop(name)) {
+        stored.remove(name);
+    }
+    if stored.len() == came { stored } else { exact(&stored) }
+}
+
+/// The fields that are not stored, beside those that never are.
+fn not_stored(headers: &HeaderMap, is_part: bool, rules: &Rules) -> Vec<HeaderName> {
+    let mut gone: Vec<_> =
+        field::members(headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    if rules.shared {
+        gone.extend_from_slice(ResponseDirectives::of(headers, &rules.targets).private.fields());
+    }
+    if is_part {
+        gone.extend([CONTENT_RANGE, CONTENT_LENGTH]);
+    }
+    gone
+}
+
+/// A copy of the fields that keeps nothing else in memory. All its values lie in one piece of their own: as they came they
+/// are views of a receive buffer, 8 KiB and more, and each of them would keep it for as long as the response is stored.
+/// Names are copies already.
+fn own(headers: &HeaderMap) -> HeaderMap {
     let mut text = Vec::with_capacity(headers.values().map(HeaderValue::len).sum());
     for value in headers.values() {
         text.extend_from_slice(value.as_bytes());
     }
     let text = Bytes::from(text);
-    let mut copy = HeaderMap::with_capacity(headers.keys_len() + ADDED);
+    // Taken over as it is, the index of the names need not be made anew.
+    let mut copy = exact(headers);
     let mut at = 0;
-    for (name, value) in headers {
+    for value in copy.values_mut() {
         let end = at + value.len();
-        if is_kept(name) {
-            let own = HeaderValue::from_maybe_shared(text.slice(at..end));
-            let mut own = own.expect("the bytes of a value make a value");
-            own.set_sensitive(value.is_sensitive());
-            copy.append(name.clone(), own);
-        }
+        let own = HeaderValue::from_maybe_shared(text.slice(at..end));
+        let mut own = own.expect("the bytes of a value make a value");
+        own.set_sensitive(value.is_sensitive());
+        *value = own;
         at = end;
     }
     copy
+}
+
+/// The same fields with no more room than they need, as [`Entry::weight`](crate::cache::Entry::weight) takes it: a clone has
+/// none, a map that grew or shrank may have as much again.
+pub(crate) fn exact(headers: &HeaderMap) -> HeaderMap {
+    headers.clone()
 }
 
 /// The stored fields after a confirmation (RFC 9111 §3.2): each field of the new head takes the place of the stored one
@@ -160,11 +184,11 @@ pub(crate) fn updated_fields(stored: &HeaderMap, new: &HeaderMap, rules: &Rules)
             fresh.remove(name);
         }
     }
-    let mut updated = own(stored, |_| true);
+    let mut updated = own(stored);
     // The age belongs to the moment when the head came (RFC 9111 §4.2.3).
     updated.remove(http::header::AGE);
     crate::headers::replace(&mut updated, fresh);
-    updated
+    exact(&updated)
 }
 
 /// Whether a `Content-Location` names the URI itself.
@@ -220,8 +244,15 @@ mod tests {
             for (is_shared, expected) in [(false, private), (true, shared)] {
                 let (request, headers) = (headers(request), headers(&response));
                 let status = StatusCode::from_u16(status).expect("a status");
-                let arrived =
-                    Arrived { method, names_itself: false, request: &request, status, headers: &headers, ttl: false };
+                let arrived = Arrived {
+                    method,
+                    names_itself: false,
+                    request: &request,
+                    is_plain: crate::cache::is_plain(&request),
+                    status,
+                    headers: &headers,
+                    ttl: false,
+                };
                 let verdict = permits(&arrived, &rules(is_shared));
                 assert_eq!(verdict, expected, "{method} {request:?} {status} {headers:?}, shared: {is_shared}");
             }
@@ -240,6 +271,7 @@ mod tests {
                 method: &Method::POST,
                 names_itself: names_itself(&headers, &uri),
                 request: &HeaderMap::new(),
+                is_plain: true,
                 status: StatusCode::OK,
                 headers: &headers,
                 ttl: false,
@@ -267,6 +299,12 @@ mod tests {
         };
         assert_eq!(names(stored_fields(&came, false, &rules(false))), ["b", "cache-control", "set-cookie"]);
         assert_eq!(names(stored_fields(&came, false, &rules(true))), ["b", "cache-control"]);
+    }
+
+    #[test]
+    fn stored_fields_take_no_more_room_than_those_that_came() {
+        let came = headers(&[("a", "1"), ("b", "1"), ("c", "1"), ("d", "1"), ("e", "1")]);
+        assert_eq!(stored_fields(&came, false, &rules(false)).capacity(), came.capacity());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Bodies on their way: into the store while they are read, and out of it.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -8,59 +9,91 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use netcomm_core::{Body, Error, Result};
 
+use crate::cache::blob::Blob;
 use crate::cache::entry::{EntryParts, Segment};
 use crate::cache::handle::{Cache, Moment};
 use crate::cache::key::Key;
+use crate::cache::memory::Memory;
 use crate::cache::store::WriteBlob;
-use crate::cache::validation;
+use crate::cache::{combining, validation};
 
-/// A response that is to be stored, without its body.
-pub(crate) struct Stored {
-    pub(crate) cache: Cache,
-    pub(crate) key: Key,
+/// A response that is to be stored, while its body is on its way.
+pub(crate) struct Begun {
     pub(crate) parts: EntryParts,
-    /// When the request was sent.
-    pub(crate) sent: Moment,
     /// The offset of the first byte that will come.
     pub(crate) start: u64,
     /// Where the bytes should end, if a `Content-Range` says so.
     pub(crate) end: Option<u64>,
 }
 
-impl Stored {
-    /// Finishes the body and stores the response with it. `whole`: the body came to its end.
-    async fn commit(mut self, mut writer: Box<dyn WriteBlob>, whole: bool) {
-        let Some(blob) = poll_fn(|cx| writer.poll_finish(cx)).await else { return self.give_up().await };
-        let came = self.start + blob.len();
+impl Begun {
+    /// The response with the body that came; `whole`: to its end. `None` if that is nothing to be stored.
+    fn ended(self, blob: Blob, whole: bool) -> Option<EntryParts> {
+        let Self { mut parts, start, end } = self;
+        let came = start + blob.len();
         if whole {
-            match self.end {
-                None => self.parts.length = Some(came),
+            match end {
+                None => parts.length = Some(came),
                 Some(end) if end == came => {}
                 // The part ends otherwise than it said. Where it was said to be the last one, the whole ends with it;
                 // its length is another one then, so that it is never put together with other parts.
-                Some(end) if self.parts.length == Some(end) => self.parts.length = Some(came),
-                Some(_) => return,
+                Some(end) if parts.length == Some(end) => parts.length = Some(came),
+                Some(_) => return None,
             }
-        } else if blob.is_empty() || self.end.is_some_and(|end| came > end) {
-            return;
+        } else if blob.is_empty() || end.is_some_and(|end| came > end) {
+            return None;
         }
         if !blob.is_empty() {
-            self.parts.segments.push(Segment::whole(self.start, blob));
+            parts.segments = vec![Segment::whole(start, blob)];
         }
-        self.cache.put(&self.key, self.parts, self.sent).await;
-    }
-
-    /// There is no room: what the response would have replaced goes all the same.
-    async fn give_up(self) {
-        if self.end.is_none() {
-            self.cache.drop_selected(&self.key, self.parts.selecting, self.sent).await;
-        }
+        Some(parts)
     }
 
     /// Whether a body that breaks off is worth keeping: its rest can be asked for (RFC 9111 §3.3).
     fn keeps_parts(&self) -> bool {
-        validation::strong_validator(&self.parts.headers).is_some() && self.parts.length.is_some()
+        validation::strong_validator(self.parts.headers.as_map()).is_some() && self.parts.length.is_some()
     }
+}
+
+/// The same with its place in the store.
+pub(crate) struct Stored {
+    pub(crate) cache: Cache,
+    pub(crate) key: Key,
+    /// When the request was sent.
+    pub(crate) sent: Moment,
+    pub(crate) begun: Begun,
+}
+
+impl Stored {
+    /// Finishes the body and stores the response with it. `whole`: the body came to its end.
+    async fn commit(self, mut writer: Box<dyn WriteBlob>, whole: bool) {
+        let Some(blob) = poll_fn(|cx| writer.poll_finish(cx)).await else { return self.give_up().await };
+        if let Some(parts) = self.begun.ended(blob, whole) {
+            self.cache.put(&self.key, parts, self.sent).await;
+        }
+    }
+
+    /// There is no room: what the response would have replaced goes all the same.
+    async fn give_up(self) {
+        if self.begun.end.is_none() {
+            self.cache.drop_selected(&self.key, self.begun.parts.selecting, self.sent).await;
+        }
+    }
+}
+
+/// Stores a response whose body is there, in memory: without a stream, and without waiting. Whether there was room.
+pub(crate) fn keep_at_once(cache: &Cache, store: &Memory, key: Key, sent: Moment, begun: Begun, body: &Bytes) -> bool {
+    let Some(blob) = store.blob(body) else {
+        // What the response would have replaced goes all the same.
+        if begun.end.is_none() {
+            store.reduce(&key, |variants| combining::without_selected(variants, &begun.parts.selecting, sent));
+        }
+        return false;
+    };
+    if let Some(parts) = begun.ended(blob, true) {
+        cache.put_at_once(store, Cow::Owned(key), parts, sent);
+    }
+    true
 }
 
 /// The body, stored as it is read. `None` in its place if the store has no room for it.
@@ -82,7 +115,7 @@ pub(crate) async fn keep(stored: Stored, body: Body) -> (Body, bool) {
         stored.commit(writer, true).await;
         return (body, true);
     }
-    let keeps_parts = stored.keeps_parts();
+    let keeps_parts = stored.begun.keeps_parts();
     let tee = Tee { source: body, keeps_parts, state: State::Reading { writer, stored } };
     (Body::boxed(Box::pin(tee)), true)
 }
@@ -284,11 +317,53 @@ impl HttpBody for Chain {
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
+    use http::{StatusCode, Uri};
+
     use super::*;
-    use crate::cache::blob::Blob;
+    use crate::cache::entry::Selecting;
+    use crate::cache::fields::Fields;
+    use crate::cache::store::Store;
 
     fn segment(start: u64, text: &'static str) -> Segment {
         Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))
+    }
+
+    fn begun() -> Begun {
+        let at = SystemTime::UNIX_EPOCH;
+        let parts = EntryParts {
+            status: StatusCode::OK,
+            headers: Fields::default(),
+            selecting: Selecting::default(),
+            requested_at: at,
+            received_at: at,
+            ttl: None,
+            length: None,
+            segments: Vec::new(),
+        };
+        Begun { parts, start: 0, end: None }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_there_is_stored_only_where_bodies_under_way_leave_room() {
+        const MOST: u64 = 100_000;
+        let store = Memory::new(MOST);
+        let cache = Cache::builder().store(store.clone()).build();
+        let key = Key::new("", &Uri::from_static("http://a.example/"));
+        let keep = |bytes: usize| keep_at_once(&cache, &store, key.clone(), 1, begun(), &vec![0; bytes].into());
+        assert!(keep(10_000));
+        assert_eq!(store.get(&key).expect("an entry")[0].body_bytes(), 10_000);
+        let mut under_way: Vec<_> = (0..4).map(|_| store.write(None).expect("room")).collect();
+        for writer in &mut under_way {
+            writer.write(vec![0; 24_000].into());
+        }
+        assert!(!keep(10_000));
+        assert!(store.get(&key).is_none(), "what it would have replaced goes all the same");
+        drop(under_way);
+        assert!(keep(10_000));
+        assert!(!keep(30_000), "more than a body may take");
+        assert!(store.get(&key).is_none());
     }
 
     #[tokio::test]

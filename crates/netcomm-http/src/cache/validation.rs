@@ -14,14 +14,14 @@ pub(crate) fn not_modified(request: &HeaderMap, stored: &EntryParts) -> bool {
         return false;
     }
     if request.contains_key(IF_NONE_MATCH) {
-        let etag = stored.headers.get(ETAG).map(HeaderValue::as_bytes);
+        let etag = stored.headers.as_map().get(ETAG).map(HeaderValue::as_bytes);
         return field::members(request, &IF_NONE_MATCH)
             .any(|tag| tag == b"*" || etag.is_some_and(|etag| weakly_equal(tag, etag)));
     }
     let Some(since) = field::only_date(request, &IF_MODIFIED_SINCE) else { return false };
     // RFC 9111 §4.3.2: without a modification date its own date counts, else the time of its arrival.
-    let modified = field::only_date(&stored.headers, &LAST_MODIFIED)
-        .or_else(|| field::only_date(&stored.headers, &DATE))
+    let modified = field::only_date(stored.headers.as_map(), &LAST_MODIFIED)
+        .or_else(|| field::only_date(stored.headers.as_map(), &DATE))
         .unwrap_or(stored.received_at);
     modified <= since
 }
@@ -36,9 +36,10 @@ pub(crate) fn range_counts(request: &HeaderMap, stored: &EntryParts) -> bool {
     let Some(condition) = request.get(IF_RANGE) else { return true };
     let condition = condition.as_bytes();
     if condition.starts_with(b"\"") || condition.starts_with(b"W/") {
-        return is_strong(condition) && stored.headers.get(ETAG).is_some_and(|etag| etag.as_bytes() == condition);
+        return is_strong(condition)
+            && stored.headers.as_map().get(ETAG).is_some_and(|etag| etag.as_bytes() == condition);
     }
-    stored.headers.get(LAST_MODIFIED).is_some_and(|modified| modified.as_bytes() == condition)
+    stored.headers.as_map().get(LAST_MODIFIED).is_some_and(|modified| modified.as_bytes() == condition)
 }
 
 /// What makes sure that two parts are of one representation: a strong entity tag.
@@ -128,7 +129,7 @@ fn sole<'c>(candidates: &'c [Arc<Entry>], users: &HeaderMap) -> Option<&'c Arc<E
 
 /// Whether the head of a `HEAD` response is one of the stored representation (RFC 9111 §4.3.5).
 pub(crate) fn same_representation(stored: &EntryParts, head: &HeaderMap) -> bool {
-    let same = |name| head.get(&name).is_none_or(|value| stored.headers.get(&name) == Some(value));
+    let same = |name| head.get(&name).is_none_or(|value| stored.headers.as_map().get(&name) == Some(value));
     let length = head.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     same(ETAG) && same(LAST_MODIFIED) && length.is_none_or(|length| stored.length.is_none_or(|stored| stored == length))
 }
@@ -152,7 +153,7 @@ mod tests {
     fn entry(fields: &[(&'static str, &str)]) -> Arc<Entry> {
         Arc::new(Entry::new(EntryParts {
             status: StatusCode::OK,
-            headers: headers(fields),
+            headers: headers(fields).into(),
             selecting: Selecting::default(),
             requested_at: SystemTime::UNIX_EPOCH,
             received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),

@@ -28,6 +28,13 @@ struct Sent {
     moment: cache::Moment,
 }
 
+/// A request that goes on as if there were no cache; its answer may be stored.
+pub(super) struct Straight<'a> {
+    pub(super) asked: Asked<'a>,
+    forward: Forward,
+    sent: Sent,
+}
+
 /// What the cache goes by throughout one hop.
 pub(super) struct Asked<'a> {
     pub(super) cache: &'a Cache,
@@ -38,6 +45,8 @@ pub(super) struct Asked<'a> {
     /// Whether these have nothing to say to a cache.
     pub(super) is_plain: bool,
     pub(super) mode: CacheMode,
+    /// When it was asked.
+    pub(super) at: SystemTime,
     /// Whether the request has content: what it means depends on that (RFC 9110 §9.3.1).
     pub(super) has_content: bool,
 }
@@ -94,7 +103,8 @@ impl<'c> Call<'c> {
             }
         };
         let mode = self.cache_mode();
-        Asked { cache, key, method, fields, is_plain, mode, has_content: !body.is_empty() }
+        let at = self.client.clock().wall();
+        Asked { cache, key, method, fields, is_plain, mode, at, has_content: !body.is_empty() }
     }
 
     /// Answers from memory, if that needs nothing else. A hit must cost next to nothing.
@@ -104,7 +114,7 @@ impl<'c> Call<'c> {
             None => {
                 let known = if asked.reads() { asked.cache.known(&asked.key) } else { Some(Arc::default()) };
                 let Some(variants) = known else { return Looked::Open };
-                self.plan(asked, &variants)
+                self.plan(asked, &variants, asked.at)
             }
         };
         if let Plan::Serve(serve @ Serve { refresh: false, .. }) = &plan
@@ -120,11 +130,51 @@ impl<'c> Call<'c> {
         Looked::Planned(plan)
     }
 
-    fn plan(&self, asked: &Asked<'_>, variants: &[Arc<cache::Entry>]) -> Plan {
+    fn plan(&self, asked: &Asked<'_>, variants: &[Arc<cache::Entry>], now: SystemTime) -> Plan {
         if asked.has_content && matches!(*asked.method, Method::GET | Method::HEAD) {
-            return cache::passed_by(&self.question(asked));
+            return cache::passed_by(&self.question(asked, now));
         }
-        cache::plan(&self.question(asked), variants, asked.cache.rules())
+        cache::plan(&self.question(asked, now), variants, asked.cache.rules())
+    }
+
+    /// A plan by which nothing stored has a part in the answer, and nobody shares it; else all is given back. The usual
+    /// miss needs no future of its own before its answer is there, and most often none after that.
+    #[expect(clippy::result_large_err, reason = "it is moved on at once")]
+    pub(super) fn straight<'a>(
+        &self,
+        asked: Asked<'a>,
+        plan: Option<Plan>,
+    ) -> Result<Straight<'a>, (Asked<'a>, Option<Plan>)> {
+        match plan {
+            Some(Plan::Forward(forward)) if forward.is_straight() && !self.shares_asked(&asked) => {
+                // No time has passed since it was asked.
+                let sent = Sent { at: asked.at, moment: asked.cache.now() };
+                Ok(Straight { asked, forward, sent })
+            }
+            plan => Err((asked, plan)),
+        }
+    }
+
+    /// What the cache makes of the answer to a request that went straight on, if that needs no waiting; else the answer.
+    #[expect(clippy::result_large_err, reason = "it is moved on at once")]
+    pub(super) fn take_at_once(
+        &mut self,
+        straight: &mut Straight<'_>,
+        response: http::Response<Body>,
+    ) -> Result<http::Response<Body>, http::Response<Body>> {
+        let response = self.settle_at_once(straight, response)?;
+        Ok(self.told(&straight.asked, response))
+    }
+
+    /// The same with waiting.
+    pub(super) async fn take(
+        &mut self,
+        straight: &Straight<'_>,
+        response: http::Response<Body>,
+    ) -> Result<http::Response<Body>> {
+        let Straight { asked, forward, sent } = straight;
+        let response = self.settle(asked, forward, response, *sent).await?;
+        Ok(self.told(asked, response))
     }
 
     /// One hop with a cache before it, from where [`look`](Self::look) has left it.
@@ -140,7 +190,7 @@ impl<'c> Call<'c> {
             None => {
                 let variants = asked.cache.get(&asked.key).await;
                 self.moment = None;
-                self.plan(&asked, &variants)
+                self.plan(&asked, &variants, self.client.clock().wall())
             }
         };
         let response = match plan {
@@ -157,7 +207,7 @@ impl<'c> Call<'c> {
                     }
                     None => {
                         asked.cache.drop_entry(&asked.key, serve.entry).await;
-                        if cache::is_only_for_the_store(&self.question(&asked)) {
+                        if cache::is_only_for_the_store(&self.question(&asked, asked.at)) {
                             self.unsatisfiable(&asked)?
                         } else {
                             let forward = Forward::plain(Forwarded::UriMiss, true);
@@ -172,8 +222,7 @@ impl<'c> Call<'c> {
 
     /// Alone, or together with an equal request that is in flight.
     async fn send_on(&mut self, asked: &Asked<'_>, forward: Forward, body: Body) -> Result<http::Response<Body>> {
-        let shares = asked.reads() && self.shares() && matches!(asked.mode, CacheMode::Default | CacheMode::ForceCache);
-        if !shares {
+        if !self.shares_asked(asked) {
             return self.forward(asked, forward, body).await;
         }
         let flight = Detached {
@@ -187,11 +236,15 @@ impl<'c> Call<'c> {
         self.join(flight).await
     }
 
+    fn shares_asked(&self, asked: &Asked<'_>) -> bool {
+        asked.reads() && self.shares() && matches!(asked.mode, CacheMode::Default | CacheMode::ForceCache)
+    }
+
     fn sent_now(&self, asked: &Asked<'_>) -> Sent {
         Sent { at: self.client.clock().wall(), moment: asked.cache.now() }
     }
 
-    fn question<'a>(&self, asked: &'a Asked<'_>) -> Question<'a> {
+    fn question<'a>(&self, asked: &'a Asked<'_>, now: SystemTime) -> Question<'a> {
         let own = self.options.cache.as_deref();
         Question {
             method: asked.method,
@@ -202,7 +255,7 @@ impl<'c> Call<'c> {
             identity: if asked.is_plain { None } else { asked.cache.identity(asked.fields.get(AUTHORIZATION)) },
             refreshes: own.is_some_and(|own| own.refreshes),
             offline: self.client.inner.env.connectivity().current().reach == Reach::Offline,
-            now: self.client.clock().wall(),
+            now,
         }
     }
 

@@ -74,8 +74,9 @@ impl Detached {
                 let method = &method;
                 let fields = Cow::Owned(fields);
                 let is_plain = crate::cache::is_plain(&fields);
+                let at = client.clock().wall();
                 let asked =
-                    super::cached::Asked { cache: &cache, key, method, fields, is_plain, mode, has_content: false };
+                    super::cached::Asked { cache: &cache, key, method, fields, is_plain, mode, at, has_content: false };
                 call.forward(&asked, forward, Body::empty()).await?
             }
         };

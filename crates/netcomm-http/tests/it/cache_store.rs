@@ -28,7 +28,7 @@ pub(crate) fn entry(number: u32, groups: &[&str], body: Option<Blob>) -> Arc<Ent
     let received_at = SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600 + u64::from(number), 123_456_789);
     Arc::new(Entry::new(EntryParts {
         status: StatusCode::OK,
-        headers,
+        headers: headers.into(),
         selecting: Selecting {
             fields: vec![
                 (HeaderName::from_static("accept"), Some(Bytes::from_static(b"text/plain"))),

@@ -12,6 +12,7 @@ use http::{HeaderName, StatusCode};
 use crate::cache::blob::Blob;
 use crate::cache::entry::{Entry, EntryParts, Segment, Selecting};
 use crate::cache::key::Key;
+use crate::cache::storing::exact;
 use crate::octets::{
     Reader, begin, put_count, put_duration, put_fields, put_option, put_text, put_time, put_u64, seal,
 };
@@ -69,7 +70,7 @@ fn put_entry(out: &mut Vec<u8>, parts: &EntryParts) {
         put_text(out, name.as_str().as_bytes());
         put_option(out, value.as_deref(), put_text);
     }
-    put_fields(out, &parts.headers);
+    put_fields(out, parts.headers.as_map());
     put_count(out, parts.segments.len());
     for segment in &parts.segments {
         put_u64(out, segment.start);
@@ -109,6 +110,7 @@ fn entry(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<En
     }
     segments.shrink_to_fit();
     let selecting = Selecting { fields, identity };
+    let headers = exact(&headers).into();
     Some(EntryParts { status, headers, selecting, requested_at, received_at, ttl, length, segments })
 }
 
@@ -150,7 +152,7 @@ mod tests {
         headers.append("set-cookie", secret);
         Entry::new(EntryParts {
             status: StatusCode::OK,
-            headers,
+            headers: headers.into(),
             selecting: Selecting {
                 fields: vec![
                     (HeaderName::from_static("accept"), Some(Bytes::from_static(b"text/*"))),
@@ -182,8 +184,9 @@ mod tests {
             let (read, given) = (read.parts(), sample());
             let given = given.parts();
             assert_eq!((read.status, read.ttl, read.length), (given.status, given.ttl, given.length));
-            assert_eq!(read.headers, given.headers);
-            assert!(read.headers["set-cookie"].is_sensitive() && !read.headers["content-type"].is_sensitive());
+            assert_eq!(read.headers.as_map(), given.headers.as_map());
+            let headers = read.headers.as_map();
+            assert!(headers["set-cookie"].is_sensitive() && !headers["content-type"].is_sensitive());
             assert_eq!(read.selecting, given.selecting);
             assert_eq!((read.requested_at, read.received_at), (given.requested_at, given.received_at));
             assert_eq!((read.segments[0].start, read.segments[0].part.clone()), (5, 1..3));

@@ -26,7 +26,7 @@ fn entry_of(cache_control: &str, etag: Option<&str>, start: u64, text: &'static 
     }
     Arc::new(Entry::new(EntryParts {
         status: StatusCode::OK,
-        headers: fields,
+        headers: fields.into(),
         selecting: Selecting::default(),
         requested_at: at(0),
         received_at: at(0),

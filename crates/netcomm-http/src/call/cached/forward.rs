@@ -8,8 +8,8 @@ use http::header::{CACHE_CONTROL, CONTENT_LENGTH, IF_RANGE, PRAGMA, RANGE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use netcomm_core::{Body, Result};
 
-use super::{Asked, Sent};
-use crate::cache::{self, Arrived, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Stored};
+use super::{Asked, Sent, Straight};
+use crate::cache::{self, Arrived, Begun, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Stored};
 use crate::call::{Call, Fields};
 
 impl Call<'_> {
@@ -42,10 +42,9 @@ impl Call<'_> {
         let outcome = self.attempts(asked.method, Fields::Dressed(fields), body).await;
         let failure = outcome.as_ref().map(http::Response::status);
         if failure.is_err() || failure.as_ref().is_ok_and(StatusCode::is_server_error) {
-            let rescue = forward
-                .fallback
-                .as_ref()
-                .and_then(|entry| cache::rescue(entry, &self.question(asked), asked.cache.rules(), failure));
+            let rescue = forward.fallback.as_ref().and_then(|entry| {
+                cache::rescue(entry, &self.question(asked, self.client.clock().wall()), asked.cache.rules(), failure)
+            });
             if let Some(serve) = rescue {
                 let status = CacheStatus {
                     forwarded: Some(forward.why),
@@ -114,7 +113,7 @@ impl Call<'_> {
         response: http::Response<Body>,
         sent: Sent,
     ) -> Option<http::Response<Body>> {
-        let question = self.question(asked);
+        let question = self.question(asked, self.client.clock().wall());
         let rules = asked.cache.rules();
         let mut headers = response.headers().clone();
         drop(response);
@@ -123,7 +122,7 @@ impl Call<'_> {
         let old = entry.parts();
         let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
         let parts = EntryParts {
-            headers,
+            headers: headers.into(),
             selecting: selecting.clone().unwrap_or_else(|| old.selecting.clone()),
             requested_at: sent.at,
             received_at: question.now,
@@ -134,8 +133,9 @@ impl Call<'_> {
             method: &Method::GET,
             names_itself: false,
             request: &asked.fields,
+            is_plain: asked.is_plain,
             status: old.status,
-            headers: &parts.headers,
+            headers: parts.headers.as_map(),
             ttl: question.ttl.is_some(),
         };
         let stored = selecting.is_some() && cache::permits(&arrived, rules).is_ok();
@@ -151,7 +151,7 @@ impl Call<'_> {
             stored,
             ..CacheStatus::default()
         };
-        let serve = cache::confirmed(&updated, &self.question(asked), rules);
+        let serve = cache::confirmed(&updated, &self.question(asked, self.client.clock().wall()), rules);
         self.serve(asked, &serve, true, status).await
     }
 
@@ -165,13 +165,16 @@ impl Call<'_> {
         response: http::Response<Body>,
         sent: Sent,
     ) -> Option<http::Response<Body>> {
-        let question = self.question(asked);
+        let question = self.question(asked, self.client.clock().wall());
         let rules = asked.cache.rules();
         let old = entry.parts();
         let length = old.length?;
         let (came, of) = cache::range::content_range(response.headers())?;
         let validator = cache::validation::strong_validator(response.headers())?;
-        if came != *gap || of != Some(length) || cache::validation::strong_validator(&old.headers) != Some(validator) {
+        if came != *gap
+            || of != Some(length)
+            || cache::validation::strong_validator(old.headers.as_map()) != Some(validator)
+        {
             return None;
         }
         let before = cache::body_of(cache::range::cover(&old.segments, &(0..gap.start))?).await.ok()?;
@@ -179,12 +182,13 @@ impl Call<'_> {
         let (mut head, body) = response.into_parts();
         let mut part = cache::stored_fields(&head.headers, true, rules);
         cache::dated(&mut part, question.now);
-        let mut headers = old.headers.clone();
+        let mut headers = old.headers.as_map().clone();
         crate::headers::replace(&mut headers, part.clone());
         let arrived = Arrived {
             method: &Method::GET,
             names_itself: false,
             request: &asked.fields,
+            is_plain: asked.is_plain,
             status: StatusCode::OK,
             headers: &headers,
             ttl: question.ttl.is_some(),
@@ -197,7 +201,7 @@ impl Call<'_> {
         let body = match cache::permits(&arrived, rules) {
             Ok(()) => {
                 let parts = EntryParts {
-                    headers: part,
+                    headers: part.into(),
                     requested_at: sent.at,
                     received_at: question.now,
                     ttl: question.ttl,
@@ -205,11 +209,8 @@ impl Call<'_> {
                     ..old.clone()
                 };
                 let (cache, key) = (asked.cache.clone(), asked.key.clone());
-                let (body, stored) = cache::keep(
-                    Stored { cache, key, parts, sent: sent.moment, start: gap.start, end: Some(gap.end) },
-                    body,
-                )
-                .await;
+                let begun = Begun { parts, start: gap.start, end: Some(gap.end) };
+                let (body, stored) = cache::keep(Stored { cache, key, sent: sent.moment, begun }, body).await;
                 status.stored = stored;
                 body
             }
@@ -226,15 +227,48 @@ impl Call<'_> {
         Some(http::Response::from_parts(head, body))
     }
 
+    /// The answer to a request that went straight on: stored at once if nothing has to be waited for, which a store in
+    /// memory never asks for. `Err`: it is not.
+    #[expect(clippy::result_large_err, reason = "it is moved on at once")]
+    pub(super) fn settle_at_once(
+        &mut self,
+        straight: &mut Straight<'_>,
+        response: http::Response<Body>,
+    ) -> Result<http::Response<Body>, http::Response<Body>> {
+        let Straight { asked, forward, sent } = straight;
+        let Some(store) = asked.cache.in_memory() else { return Err(response) };
+        // What another method brings may make something invalid, or be a head alone.
+        if *asked.method != Method::GET || !forward.stores {
+            return Err(response);
+        }
+        let (head, body) = response.into_parts();
+        let Some(bytes) = body.as_bytes() else { return Err(http::Response::from_parts(head, body)) };
+        let question = self.question(asked, self.client.clock().wall());
+        let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
+        match begun(asked, &question, &self.address.uri, &head, Some(bytes.len() as u64), *sent) {
+            Ok(begun) => {
+                status.stored = cache::keep_at_once(asked.cache, store, asked.key.take(), sent.moment, begun, bytes);
+            }
+            Err(why) => {
+                status.detail = Some(why);
+                if replaces(head.status) {
+                    asked.cache.drop_answers_at_once(store, &asked.key, &asked.fields, question.identity, sent.moment);
+                }
+            }
+        }
+        self.cache_status = Some(status);
+        Ok(http::Response::from_parts(head, body))
+    }
+
     /// An answer of the origin: it is stored if it may be, and makes invalid what it has to.
-    async fn settle(
+    pub(super) async fn settle(
         &mut self,
         asked: &Asked<'_>,
         forward: &Forward,
         response: http::Response<Body>,
         mut sent: Sent,
     ) -> Result<http::Response<Body>> {
-        let question = self.question(asked);
+        let question = self.question(asked, self.client.clock().wall());
         let cache = asked.cache;
         let (head, body) = response.into_parts();
         let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
@@ -253,27 +287,20 @@ impl Call<'_> {
             self.cache_status = Some(status);
             return Ok(http::Response::from_parts(head, body));
         }
-        let stores = match forward.stores {
-            true => parts_of(asked, &question, uri, &head, body.len(), sent),
+        let begun = match forward.stores {
+            true => begun(asked, &question, uri, &head, body.len(), sent),
             false => Err("bypass"),
         };
-        let body = match stores {
-            Ok((parts, start, end)) => {
-                let stored =
-                    Stored { cache: cache.clone(), key: asked.key.clone(), parts, sent: sent.moment, start, end };
+        let body = match begun {
+            Ok(begun) => {
+                let stored = Stored { cache: cache.clone(), key: asked.key.clone(), sent: sent.moment, begun };
                 let (body, stored) = cache::keep(stored, body).await;
                 status.stored = stored;
                 body
             }
             Err(why) => {
                 status.detail = (*asked.method == Method::GET).then_some(why);
-                // RFC 9111 §4.3.3: what the origin has replaced is not used again. An answer about a part, or about the
-                // caller's own condition, replaces nothing.
-                let replaces = *asked.method == Method::GET
-                    && forward.stores
-                    && !head.status.is_server_error()
-                    && !matches!(head.status.as_u16(), 206 | 304 | 412 | 416);
-                if replaces {
+                if *asked.method == Method::GET && forward.stores && replaces(head.status) {
                     let fields = asked.fields.clone().into_owned();
                     cache.drop_answers(&asked.key, fields, question.identity, sent.moment).await;
                 }
@@ -285,21 +312,28 @@ impl Call<'_> {
     }
 }
 
-/// What is stored of an answer, where its body begins and where it should end; if nothing is, why.
-fn parts_of(
+/// Whether an answer that is not stored makes what is stored useless all the same (RFC 9111 §4.3.3: what the origin has
+/// replaced is not used again). One about a part, or about the caller's own condition, replaces nothing.
+fn replaces(status: StatusCode) -> bool {
+    !status.is_server_error() && !matches!(status.as_u16(), 206 | 304 | 412 | 416)
+}
+
+/// What is stored of an answer, but for its body; if nothing is, why.
+fn begun(
     asked: &Asked<'_>,
     question: &Question<'_>,
     uri: &http::Uri,
     head: &http::response::Parts,
     body_bytes: Option<u64>,
     sent: Sent,
-) -> Result<(EntryParts, u64, Option<u64>), &'static str> {
+) -> Result<Begun, &'static str> {
     let rules = asked.cache.rules();
     let names_itself = *asked.method == Method::POST && cache::names_itself(&head.headers, uri);
     let arrived = Arrived {
         method: asked.method,
         names_itself,
         request: &asked.fields,
+        is_plain: asked.is_plain,
         status: head.status,
         headers: &head.headers,
         ttl: question.ttl.is_some(),
@@ -314,11 +348,9 @@ fn parts_of(
             (range.start, Some(range.end), length)
         }
     };
-    let mut headers = cache::stored_fields(&head.headers, is_part, rules);
-    cache::dated(&mut headers, question.now);
     let parts = EntryParts {
         status: if is_part { StatusCode::OK } else { head.status },
-        headers,
+        headers: cache::packed_fields(&head.headers, is_part, rules, question.now),
         selecting,
         requested_at: sent.at,
         received_at: question.now,
@@ -326,7 +358,7 @@ fn parts_of(
         length,
         segments: Vec::new(),
     };
-    Ok((parts, start, end))
+    Ok(Begun { parts, start, end })
 }
 
 /// Brings what is stored up to date by the answer to a `HEAD`, or forgets it (RFC 9111 §4.3.5).
@@ -344,8 +376,9 @@ async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &Heade
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
             continue;
         }
-        let headers = cache::updated_fields(&old.headers, &head, rules);
-        let parts = EntryParts { headers, requested_at: sent.at, received_at: question.now, ..old.clone() };
+        let headers = cache::updated_fields(old.headers.as_map(), &head, rules);
+        let parts =
+            EntryParts { headers: headers.into(), requested_at: sent.at, received_at: question.now, ..old.clone() };
         asked.cache.put(&asked.key, parts, sent.moment).await;
         updated = true;
     }

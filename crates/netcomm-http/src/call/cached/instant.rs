@@ -39,9 +39,10 @@ impl Call<'_> {
             fields: Cow::Borrowed(fields),
             is_plain: true,
             mode: self.cache_mode(),
+            at: client.clock().wall(),
             has_content: false,
         };
-        let plan = cache.known(&asked.key).map(|variants| self.plan(&asked, &variants));
+        let plan = cache.known(&asked.key).map(|variants| self.plan(&asked, &variants, asked.at));
         match plan {
             Some(Plan::Serve(serve)) => match self.body_at_once(&serve, headers) {
                 Some(bytes) => Some(self.given_out(&asked, serve, bytes)),
