@@ -1,7 +1,7 @@
 //! Calls that are kept in the outbox where they cannot be made.
 
 use http::StatusCode;
-use netcomm_core::{Body, CallId, Class, Error, Event, Interest, Observation, Result, classify};
+use netcomm_core::{Body, CallId, Class, Error, Event, Interest, Observation, Result, Stage, classify};
 
 use crate::client::Client;
 use crate::offline::Offline;
@@ -46,7 +46,7 @@ pub(super) async fn run(client: &Client, outbox: &Outbox, mut request: Box<Reque
     match super::made(client, request).await {
         Ok(response) if classify(Ok(response.status())) == Class::Final => Ok(response),
         Ok(_) => keep(spare, true).await,
-        Err(error) if !error.is_retryable() => Err(error),
+        Err(error) if !error.is_retryable() || error.stage() == Some(Stage::Policy) => Err(error),
         Err(error) => {
             // Several attempts: of the earlier ones the last one's failure says nothing.
             let maybe_sent = error.attempts() > 1 || !error.is_unsent();

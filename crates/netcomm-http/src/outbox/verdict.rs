@@ -1,7 +1,7 @@
 //! What an attempt's outcome means for its call: pure.
 
 use http::StatusCode;
-use netcomm_core::{Error, ErrorKind};
+use netcomm_core::{Error, ErrorKind, Stage};
 
 /// A repetition is answered with 409 while the first sending is still being worked on
 /// (draft-ietf-httpapi-idempotency-key-header §2.6). So often that is believed.
@@ -30,6 +30,8 @@ pub(super) fn of_status(status: StatusCode, conflicts: Option<u32>) -> Verdict {
 /// that the server's answer cannot be taken. What else there is may be the network's fault, a portal's included (TLS).
 pub(super) fn of_error(error: &Error) -> Verdict {
     match error.kind() {
+        // A right that was taken back, or used up, does not come again.
+        _ if error.stage() == Some(Stage::Policy) => Verdict::Refused,
         ErrorKind::Invalid | ErrorKind::Denied | ErrorKind::Redirect | ErrorKind::TooLarge | ErrorKind::Unsupported => {
             Verdict::Refused
         }
@@ -85,6 +87,8 @@ mod tests {
             let error = Error::timeout("x", phase);
             assert_eq!((of_error(&error), maybe_sent(&error)), (Verdict::Again, sent), "{phase:?}");
         }
+        let revoked = Error::new(Kind::Canceled, "x").with_stage(Stage::Policy);
+        assert_eq!((of_error(&revoked), maybe_sent(&revoked)), (Verdict::Refused, false));
         assert!(!maybe_sent(&Error::new(Kind::Closed, "x").with_unsent()));
     }
 }
