@@ -8,13 +8,20 @@ use super::{NAME, REQUESTS, peers};
 use crate::child;
 use crate::error::Result;
 use crate::flags::Flags;
-use crate::report::{self, Report};
+use crate::report::{self, Report, Target};
 use crate::valgrind::{self, Profiles};
 
 /// One request after the other.
 pub(super) const SEQUENTIAL: &str = "instructions";
 /// As many at a time as [`IN_FLIGHT`].
 pub(super) const CONCURRENT: &str = "instructions-64";
+
+/// To the first peer.
+const TARGETS: &[(&str, Target)] = &[
+    ("netcomm", Target::RatioAtMost(1.15)),
+    ("netcomm-guarded", Target::RatioAtMost(1.4)),
+    ("netcomm-full", Target::RatioAtMost(1.4)),
+];
 
 /// Measures both cases, those that are wanted: each peer twice.
 pub(super) fn measure(flags: &Flags, report: &Report, server: SocketAddr) -> Result<()> {
@@ -44,7 +51,7 @@ pub(super) fn measure(flags: &Flags, report: &Report, server: SocketAddr) -> Res
             slopes.push(more as f64 / (many - few) as f64);
         }
         let unit = "instructions/request";
-        report.case(case, unit, &names, &report::plain(&slopes))?;
+        report.case_with_targets(case, unit, &names, &report::plain(&slopes), TARGETS)?;
     }
     Ok(())
 }

@@ -1,14 +1,17 @@
-//! netcomm-http, twice: everything off, so that a call passes through an idle pipeline, and
-//! everything on that the crate has.
+//! netcomm-http, three times: everything off, so that a call passes through an idle pipeline; with all that it has against
+//! failures; and with everything else that it has.
 
 use std::hint::black_box;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderValue, Request, Response, Uri};
 use netcomm_core::{Body, Env, Interest, Observation, Observe, Scope, Tap, Timeouts};
 use netcomm_dial::{Dialer, Proxies, SystemClock};
-use netcomm_http::{Client, CookieJar, Intercept, Next, RequestBuilder};
+use netcomm_http::{
+    Adaptive, Breaker, Client, Concurrency, CookieJar, Hedge, Intercept, Next, Rate, RequestBuilder, Retry,
+};
 
 use super::lane::Peer;
 use super::zeros::Zeros;
@@ -27,6 +30,52 @@ impl Peer for Idle {
 
     fn new() -> Result<Self> {
         let client = Client::builder(&env()).decode(false).build()?;
+        Ok(Self { client })
+    }
+
+    fn address(text: &str) -> Result<Uri> {
+        Ok(text.parse()?)
+    }
+
+    async fn get(&self, address: &Uri) -> Result<usize> {
+        let response = self.client.get(address).send().await?;
+        Ok(response.bytes().await?.len())
+    }
+
+    async fn download(&self, address: &Uri) -> Result<u64> {
+        receive(self.client.get(address)).await
+    }
+
+    async fn upload(&self, address: &Uri, bytes: u64) -> Result<String> {
+        let body = Body::new(Zeros::new(bytes));
+        let response = self.client.post(address).body(body).send().await?;
+        Ok(response.text().await?)
+    }
+}
+
+/// With retries, hedging, a breaker, a rate and an adaptive limit on concurrency: all of them asked for each call, none of
+/// them in its way.
+#[derive(Clone)]
+pub(super) struct Guarded {
+    client: Client,
+}
+
+impl Peer for Guarded {
+    type Address = Uri;
+
+    const NAME: &'static str = "netcomm-guarded";
+
+    fn new() -> Result<Self> {
+        let rate = Rate::per_second(NonZeroU32::new(1_000_000).ok_or("a rate above 0")?);
+        let bounds = Adaptive::default().with_initial(NonZeroUsize::new(256).ok_or("a limit above 0")?);
+        let client = Client::builder(&env())
+            .decode(false)
+            .retry(Retry::default())
+            .hedge(Hedge::default())
+            .breaker(Breaker::default())
+            .rate(rate)
+            .concurrency(Concurrency::adaptive_with(bounds))
+            .build()?;
         Ok(Self { client })
     }
 

@@ -14,13 +14,19 @@ use reqwest_retry::RetryTransientMiddleware;
 use reqwest_retry::policies::ExponentialBackoff;
 
 use super::lane::{Lane, Peer, lane};
-use super::ours::{Full, Idle};
+use super::ours::{Full, Guarded, Idle};
 use super::zeros::Zeros;
 use crate::error::{Error, Result};
 
 /// All peers; ratios are to the first.
-static PEERS: &[Entry] =
-    &[entry::<HyperUtil>(), entry::<Reqwest>(), entry::<ReqwestRetry>(), entry::<Idle>(), entry::<Full>()];
+static PEERS: &[Entry] = &[
+    entry::<HyperUtil>(),
+    entry::<Reqwest>(),
+    entry::<ReqwestRetry>(),
+    entry::<Idle>(),
+    entry::<Guarded>(),
+    entry::<Full>(),
+];
 
 /// A peer that cannot send a body which can be read only once.
 pub(super) const REFUSES_STREAMS: &str = ReqwestRetry::NAME;

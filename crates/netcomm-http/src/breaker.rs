@@ -31,7 +31,7 @@ impl Default for Breaker {
             window: Duration::from_secs(10),
             min_calls: 20,
             failure_percent: 50,
-            pause: Backoff::new(Duration::from_secs(2), Duration::from_secs(60)).with_jitter(Jitter::Half),
+            pause: Backoff::new(Duration::from_secs(1), Duration::from_secs(10)).with_jitter(Jitter::Half),
             trials: 2,
         }
     }
@@ -56,8 +56,8 @@ impl Breaker {
         self
     }
 
-    /// How long it stays open, by the number of openings in a row. Default 2 s, doubled up to 60 s, of which the upper half
-    /// is left to chance.
+    /// How long it stays open, by the number of openings in a row. Default 1 s, doubled up to 10 s, of which the upper half
+    /// is left to chance: an origin that is back is found out soon.
     pub fn pause(mut self, pause: Backoff) -> Self {
         self.pause = pause;
         self
