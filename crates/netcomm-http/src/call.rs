@@ -66,22 +66,21 @@ async fn made(client: &Client, request: Box<Request>) -> Result<Response> {
     let started = client.clock().now();
     // The options are only read: they stay in the box, since to take them out would be to copy them.
     let options = &request.options;
-    match begun(Call::new(client, options, request.address, started), &request.method, &request.headers, &request.body)
-    {
-        Ok(response) => Ok(response),
-        // Boxed, since callers move the future of a call about, and for those that are answered by now most of it is of no
-        // use.
-        Err(call) => Box::pin(call.proceed(request.method, request.headers, request.body)).await,
-    }
+    let proceeding = {
+        let mut call = Call::new(client, options, request.address, started);
+        match begun(&mut call, &request.method, &request.headers, &request.body) {
+            Some(response) => return Ok(response),
+            // Boxed, since callers move the future of a call about, and for those that are answered by now most of it is of
+            // no use.
+            None => Box::pin(call.proceed(request.method, request.headers, request.body)),
+        }
+    };
+    proceeding.await
 }
 
-/// What can be done without waiting: the answer, if it is there, else the call.
-fn begun<'c>(
-    #[cfg_attr(not(feature = "cache"), expect(unused_mut, reason = "the cache is a feature"))] mut call: Call<'c>,
-    method: &Method,
-    headers: &HeaderMap,
-    body: &Body,
-) -> std::result::Result<Response, Box<Call<'c>>> {
+/// What can be done without waiting: the answer, if it is there.
+#[cfg_attr(not(feature = "cache"), expect(clippy::needless_pass_by_ref_mut, reason = "the cache is a feature"))]
+fn begun(call: &mut Call<'_>, method: &Method, headers: &HeaderMap, body: &Body) -> Option<Response> {
     if call.is_whole() {
         call.emit_at(call.started, Interest::CALL, || Event::CallStarted {
             method: method.clone(),
@@ -97,12 +96,12 @@ fn begun<'c>(
             if call.is_whole() {
                 call.report_end(head.status());
             }
-            return Ok(Response::stored(head, body, call.facts()));
+            return Some(Response::stored(head, body, call.facts()));
         }
     }
     #[cfg(not(feature = "cache"))]
     let (_, _) = (headers, body);
-    Err(Box::new(call))
+    None
 }
 
 fn out_of_time() -> Error {
@@ -212,7 +211,7 @@ impl<'c> Call<'c> {
     }
 
     /// All that may have to wait.
-    async fn proceed(mut self: Box<Self>, method: Method, headers: HeaderMap, body: Body) -> Result<Response> {
+    async fn proceed(mut self, method: Method, headers: HeaderMap, body: Body) -> Result<Response> {
         let unfinished = self.unfinished();
         let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
         let outcome = {
