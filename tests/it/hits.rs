@@ -37,14 +37,14 @@ fn at_once<T>(future: impl Future<Output = T>) -> T {
 
 fn client() -> (Client, Uri) {
     let env = Env::new(ScriptedDialer::new(), ManualClock::new());
-    let client = Client::builder(&env).transport(Origin).cache(Cache::memory(1 << 20)).build().unwrap();
+    let client = Client::builder(&env).transport(Origin).cache(Cache::memory(1 << 20)).build().expect("a client");
     (client, Uri::from_static("http://a.example/x?y=1"))
 }
 
 fn hit(client: &Client, uri: &Uri) -> Bytes {
-    let response = at_once(client.get(uri).send()).unwrap();
-    assert!(response.cache_status().unwrap().hit);
-    at_once(response.bytes()).unwrap()
+    let response = at_once(client.get(uri).send()).expect("a response");
+    assert!(response.cache_status().is_some_and(|status| status.hit));
+    at_once(response.bytes()).expect("a body")
 }
 
 #[tokio::test]
