@@ -349,25 +349,41 @@ impl Shared {
         self.bytes.load(Ordering::Relaxed) > self.max_bytes
     }
 
-    /// Forgets what was not used for longest until there is room: in that shard first, then in the others. `keep` is
-    /// the key just put there. Whether there is room.
+    /// Forgets what was not used for longest until there is room: in that shard first, then in the others, an eighth of each
+    /// at a time, so that what is in constant use is not the last of a shard that stands alone for all. `keep` is the key
+    /// just put there. Whether there is room.
     fn evict(&self, shard: usize, keep: Option<&Key>) -> bool {
-        for shard in (shard..SHARDS).chain(0..shard) {
-            if !self.is_over() {
-                return true;
+        let mut least = 0;
+        loop {
+            let mut has_moved = false;
+            for shard in (shard..SHARDS).chain(0..shard) {
+                if !self.is_over() {
+                    return true;
+                }
+                has_moved |= self.evict_some(shard, least, keep);
             }
-            let mut gone = Vec::new();
-            let mut slots = self.lock(shard);
-            while self.is_over() && slots.peek_lru().is_some_and(|(key, _)| Some(key) != keep) {
-                let Some((key, slot)) = slots.pop_lru() else { break };
-                self.forget(&key, &slot);
-                self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
-                self.evicted.fetch_add(slot.variants.len() as u64, Ordering::Relaxed);
-                gone.push(slot);
+            // Where an eighth is nothing anywhere, one is taken; where that is nothing either, nothing is left.
+            if !has_moved && std::mem::replace(&mut least, 1) == 1 {
+                return !self.is_over();
             }
-            drop(slots);
         }
-        !self.is_over()
+    }
+
+    /// Forgets up to an eighth of a shard, `least` at least. Whether there was something.
+    fn evict_some(&self, shard: usize, least: usize, keep: Option<&Key>) -> bool {
+        let mut gone = Vec::new();
+        let mut slots = self.lock(shard);
+        let most = (slots.len() / 8).max(least);
+        while gone.len() < most && self.is_over() && slots.peek_lru().is_some_and(|(key, _)| Some(key) != keep) {
+            let Some((key, slot)) = slots.pop_lru() else { break };
+            self.forget(&key, &slot);
+            self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
+            self.evicted.fetch_add(slot.variants.len() as u64, Ordering::Relaxed);
+            gone.push(slot);
+        }
+        // What is forgotten is let go of without the lock.
+        drop(slots);
+        !gone.is_empty()
     }
 
     /// Makes room for bytes of a body on its way in. Whether there is room; if not, nothing is counted.
