@@ -121,7 +121,7 @@ impl Forward {
                 }
                 None => {
                     story.error = Some(error.to_string());
-                    Ok(failure(&error, &self.name))
+                    Ok(failure(&error, &self.name, Instant::now()))
                 }
             },
         }
