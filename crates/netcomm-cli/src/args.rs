@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use netcomm::http::cache::CacheMode;
+use netcomm::http::{Concurrency, Rate};
 
-use crate::exit;
 use crate::secret::SecretSource;
+use crate::{exit, trying};
 
 /// HTTP calls from the shell, a proxy for other programs, and a tour of what the client survives
 #[derive(Parser)]
@@ -102,6 +103,10 @@ pub(crate) struct Proxy {
     /// Tells of each request on stderr: method, URL without query, status, bytes, time, what the cache did
     #[arg(short, long)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) trying: Trying,
+    #[command(flatten)]
+    pub(crate) guards: ProxyGuards,
     #[command(flatten)]
     pub(crate) bounds: ProxyBounds,
     #[command(flatten)]
@@ -204,6 +209,10 @@ pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) caching: Caching,
     #[command(flatten)]
+    pub(crate) trying: Trying,
+    #[command(flatten)]
+    pub(crate) guards: CallGuards,
+    #[command(flatten)]
     pub(crate) bounds: Bounds,
     #[command(flatten)]
     pub(crate) way: Way,
@@ -221,6 +230,47 @@ pub(crate) struct Caching {
     /// How long a response is fresh, whatever it says itself
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "cache")]
     pub(crate) cache_ttl: Option<Duration>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Trying again, and pace")]
+pub(crate) struct Trying {
+    /// Attempts in all, where it is safe to send twice: an idempotent method, an Idempotency-Key, or a request that was
+    /// surely not processed. What can be read only once is sent again up to 64 KiB [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) retry: Option<u32>,
+    /// With --retry: no attempt begins later than that after the first, also where the server asks for it [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "retry")]
+    pub(crate) retry_max_time: Option<Duration>,
+    /// Requests to one origin in a second or a minute, BURST of them at once [default for BURST: N]
+    #[arg(long, value_name = "N/s|N/m[,BURST]", value_parser = trying::rate)]
+    pub(crate) rate: Option<Rate>,
+    /// Requests to one origin that are under way at a time; `adaptive` finds out how many it bears
+    #[arg(long, value_name = "N|adaptive", value_parser = trying::concurrency)]
+    pub(crate) concurrency: Option<Concurrency>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Trying again, and pace")]
+pub(crate) struct CallGuards {
+    /// Sends a GET or HEAD a second time if there is no answer by then; the first good answer counts
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) hedge: Option<Duration>,
+    /// By which the origin knows a repetition when it sees one, so that any method may be tried again; without value: a
+    /// new one
+    #[arg(long, value_name = "KEY", num_args = 0..=1, require_equals = true)]
+    pub(crate) idempotency_key: Option<Option<String>>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Trying again, and pace")]
+pub(crate) struct ProxyGuards {
+    /// Sends GETs and HEADs a second time that are slower than that; without value: slower than 95 of 100 before
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, value_parser = seconds)]
+    pub(crate) hedge: Option<Option<Duration>>,
+    /// Leaves an origin alone for a while once half of at least 20 requests within 10 s have failed: 503 in the meantime
+    #[arg(long)]
+    pub(crate) breaker: bool,
 }
 
 #[derive(Args)]
@@ -405,6 +455,28 @@ mod tests {
     #[test]
     fn the_command_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_has_a_default_value_does_not_take_the_next_word() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(|cli| cli.command);
+        for (line, key) in [
+            ("netcomm post --idempotency-key http://a.example/", Some(None)),
+            ("netcomm post --idempotency-key=k1 http://a.example/", Some(Some("k1"))),
+            ("netcomm post http://a.example/", None),
+        ] {
+            let Ok(Command::Post(fetch)) = parse(line) else { panic!("{line}") };
+            let got = fetch.guards.idempotency_key.as_ref().map(Option::as_deref);
+            assert_eq!((got, fetch.url.as_str()), (key, "http://a.example/"), "{line}");
+        }
+        for (line, hedge) in [
+            ("netcomm proxy --hedge --breaker", Some(None)),
+            ("netcomm proxy --hedge=0.2", Some(Some(Duration::from_millis(200)))),
+            ("netcomm proxy", None),
+        ] {
+            let Ok(Command::Proxy(proxy)) = parse(line) else { panic!("{line}") };
+            assert_eq!(proxy.guards.hedge, hedge, "{line}");
+        }
     }
 
     #[test]

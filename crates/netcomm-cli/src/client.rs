@@ -7,11 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use netcomm::core::PrivateAddresses;
 use netcomm::dial::{Certificates, Dialer, Identity, Proxies, SystemClock, Tls};
 use netcomm::http::cache::Cache;
-use netcomm::http::{Client, Http2, Redirects};
+use netcomm::http::{Client, Hedge, Http2, Redirects};
 use netcomm::{Env, Error, ErrorKind, Limits, Policy, Result, Tap, Timeouts};
 
 use crate::args::{Bounds, CachePlace, Fetch, Way};
 use crate::cache::Kept;
+use crate::trying;
 use crate::watch::Watch;
 
 /// Makes the client, and opens its cache, if it has one.
@@ -29,7 +30,12 @@ pub(crate) async fn build(args: &Fetch) -> Result<(Client, Option<Kept>)> {
         // A download can be continued only as the bytes that came over the wire.
         .decode(!args.bounds.no_decode && !args.show.resume)
         .resume(args.show.resume_times)
+        .budget(trying::budget_of_call(&args.trying))
         .http2(http2(&args.way));
+    builder = trying::apply(builder, &args.trying);
+    if let Some(delay) = args.guards.hedge {
+        builder = builder.hedge(Hedge::after(delay));
+    }
     if let Some(path) = &args.way.unix_socket {
         builder = builder.unix_socket(path);
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use http::Method;
 use netcomm::Result;
 use netcomm::http::cache::CacheStatus;
-use netcomm::http::{RequestBuilder, Response, TimingWatch};
+use netcomm::http::{Attempt, RequestBuilder, Response, TimingWatch};
 use serde_json::{Map, Value, json};
 
 use crate::args::Fetch;
@@ -20,6 +20,7 @@ use crate::{client, exit, json, output, request, waterfall};
 struct Known {
     head: Map<String, Value>,
     timing: Option<TimingWatch>,
+    attempts: Vec<Attempt>,
     cache: Option<CacheStatus>,
     kept: Option<Kept>,
     body: Option<Value>,
@@ -43,6 +44,7 @@ pub(crate) async fn run(method: Method, args: &Fetch) -> ExitCode {
         output::tell(&exit::describe(error));
     }
     if let Some(timing) = timing.filter(|_| args.show.timing) {
+        output::tell(&waterfall::attempts(&known.attempts));
         output::tell(&waterfall::render(&timing));
         if let Some(status) = &known.cache {
             output::tell(&cache::line(status));
@@ -116,6 +118,7 @@ async fn download(request: RequestBuilder, args: &Fetch, file: &Path, known: &mu
 fn answer(response: Response, args: &Fetch, known: &mut Known) -> Result<Response> {
     known.head = json::head(&response);
     known.timing = Some(response.timing_watch());
+    known.attempts = response.attempts().to_vec();
     known.cache = response.cache_status().copied();
     if args.show.fail { response.error_for_status() } else { Ok(response) }
 }

@@ -1,12 +1,14 @@
 //! Machine output: what is known of a call as one JSON object.
 
+use std::time::{Duration, Instant};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use netcomm::Error;
-use netcomm::core::TlsInfo;
+use netcomm::core::{GaveUp, Stage, TlsInfo};
 use netcomm::http::cache::{CacheStatus, Forwarded};
-use netcomm::http::{Response, Timing};
+use netcomm::http::{Attempt, Reason, Response, Timing};
 use serde_json::{Map, Value, json};
 
 use crate::exit;
@@ -23,7 +25,9 @@ pub(crate) fn head(response: &Response) -> Map<String, Value> {
         "version": format!("{:?}", response.version()),
         "headers": headers,
         "redirects": redirects,
-        "attempts": response.attempts().len(),
+        "attempts": response.attempts().iter().map(attempt).collect::<Vec<_>>(),
+        "gave_up": response.gave_up().map(gave_up),
+        "retry_in": response.retry_at().map(until),
         "reused": response.timing().reused,
         "peer": response.peer().map(|peer| peer.to_string()),
         "tls": response.tls().map(tls),
@@ -45,7 +49,6 @@ pub(crate) fn body(bytes: &Bytes) -> Value {
 
 /// Where the time went, in milliseconds; `null` for what did not happen.
 pub(crate) fn timing(timing: &Timing) -> Value {
-    let millis = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     json!({
         "before": millis(timing.before),
         "blocked": millis(timing.blocked),
@@ -69,7 +72,56 @@ pub(crate) fn error(error: &Error) -> Value {
         "url": error.url(),
         "status": error.status().map(|status| status.as_u16()),
         "causes": exit::causes(error),
+        "stage": error.stage().map(Stage::as_str),
+        "attempts": error.attempts(),
+        "elapsed": error.elapsed().map(millis),
+        "gave_up": error.gave_up().map(gave_up),
+        "retry_in": error.retry_at().map(until),
     })
+}
+
+/// The name of a reason for an attempt.
+pub(crate) fn reason(reason: Reason) -> &'static str {
+    match reason {
+        Reason::First => "first",
+        Reason::Replay => "replay",
+        Reason::Retry => "retry",
+        Reason::Hedge => "hedge",
+        _ => "other",
+    }
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    json!({
+        "reason": reason(attempt.reason),
+        "started": millis(attempt.started),
+        "took": millis(attempt.took),
+        "status": attempt.outcome.ok().map(|status| status.as_u16()),
+        "error": attempt.outcome.err().map(exit::name),
+    })
+}
+
+fn gave_up(why: GaveUp) -> &'static str {
+    match why {
+        GaveUp::Final => "final",
+        GaveUp::Unsafe => "unsafe",
+        GaveUp::BodySpent => "body_spent",
+        GaveUp::Attempts => "attempts",
+        GaveUp::Elapsed => "elapsed",
+        GaveUp::Deadline => "deadline",
+        GaveUp::Budget => "budget",
+        GaveUp::RetryAfter => "retry_after",
+        _ => "other",
+    }
+}
+
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// The time that is left until then, in milliseconds.
+fn until(at: Instant) -> f64 {
+    millis(at.saturating_duration_since(Instant::now()))
 }
 
 fn cache(status: &CacheStatus) -> Value {
@@ -93,8 +145,6 @@ fn tls(info: &TlsInfo) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use netcomm::ErrorKind;
     use netcomm::core::Phase;
 
@@ -112,6 +162,24 @@ mod tests {
         let timeout = error(&timeout);
         assert_eq!(timeout["kind"], json!("timeout"));
         assert_eq!((&timeout["phase"], &timeout["url"]), (&json!("wait"), &json!("http://a.example/")));
-        assert_eq!(error(&Error::new(ErrorKind::TooLarge, "x"))["kind"], json!("too_large"));
+        for name in ["stage", "elapsed", "gave_up", "retry_in"] {
+            assert_eq!(timeout[name], Value::Null, "{name}");
+        }
+        let refused = Error::new(ErrorKind::TooLarge, "x")
+            .with_stage(Stage::Limit)
+            .with_attempts(3, Duration::from_millis(1500))
+            .with_gave_up(GaveUp::BodySpent)
+            .with_retry_at(Instant::now() + Duration::from_secs(3600));
+        let refused = error(&refused);
+        for (name, expected) in [
+            ("kind", json!("too_large")),
+            ("stage", json!("limit")),
+            ("attempts", json!(3)),
+            ("elapsed", json!(1500.0)),
+            ("gave_up", json!("body_spent")),
+        ] {
+            assert_eq!(refused[name], expected, "{name}");
+        }
+        assert!(refused["retry_in"].as_f64().is_some_and(|left| left > 3_000_000.0 && left <= 3_600_000.0));
     }
 }

@@ -13,6 +13,7 @@ mod proxy;
 mod request;
 mod secret;
 mod tour;
+mod trying;
 mod watch;
 mod waterfall;
 

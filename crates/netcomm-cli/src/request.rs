@@ -32,6 +32,11 @@ pub(crate) async fn build(client: &Client, method: Method, args: &Fetch) -> Resu
     if let Some(ttl) = args.caching.cache_ttl {
         request = request.cache_ttl(ttl);
     }
+    request = match &args.guards.idempotency_key {
+        Some(Some(key)) => request.idempotency_key(key),
+        Some(None) => request.new_idempotency_key(),
+        None => request,
+    };
     if let Some(data) = &outgoing.data {
         return Ok(request.body(body(data)?));
     }

@@ -64,6 +64,16 @@ fn describe(event: &Event) -> String {
         Event::CacheAsked { hit, forwarded, stored, detail } => {
             format!("cache {}", cache::words(*hit, *forwarded, *stored, *detail))
         }
+        Event::Retrying { tries, wait } => format!("try {tries} failed, the next one in {}", Millis(*wait)),
+        Event::GaveUp { why } => format!("not tried again: {}", why.as_str()),
+        Event::Hedged { after } => format!("no answer after {}, sent a second time", Millis(*after)),
+        Event::Held { stage, took, passed } => {
+            let then = if *passed { "then let through" } else { "then refused" };
+            format!("held by stage {} for {}, {then}", stage.as_str(), Millis(*took))
+        }
+        Event::BreakerTurned { origin, until: Some(_) } => format!("{origin} fails too often: left alone for a while"),
+        Event::BreakerTurned { origin, until: None } => format!("{origin} is back"),
+        Event::Deferred { origin, wait } => format!("{origin} asks to be left alone for {}", Millis(*wait)),
         Event::TokenRefreshed { ok: true } => "token refreshed".to_owned(),
         Event::TokenRefreshed { ok: false } => "token could not be refreshed".to_owned(),
         Event::CookieRefused { host, reason } => format!("cookie of {host} refused: {reason}"),
@@ -95,6 +105,8 @@ impl fmt::Display for End {
 
 #[cfg(test)]
 mod tests {
+    use netcomm::core::{GaveUp, Stage};
+
     use super::*;
 
     #[test]
@@ -106,6 +118,22 @@ mod tests {
             took: Duration::from_micros(1500),
         };
         assert_eq!(describe(&ended), "call ended: 200, body incomplete, 7 bytes, 1.5 ms");
+        let millis = Duration::from_millis;
+        for (event, expected) in [
+            (Event::Retrying { tries: 1, wait: millis(7) }, "try 1 failed, the next one in 7.0 ms"),
+            (Event::GaveUp { why: GaveUp::Budget }, "not tried again: the retry budget is used up"),
+            (Event::Hedged { after: millis(50) }, "no answer after 50.0 ms, sent a second time"),
+            (
+                Event::Held { stage: Stage::Limit, took: millis(9), passed: false },
+                "held by stage limit for 9.0 ms, then refused",
+            ),
+            (
+                Event::Deferred { origin: "http://a.example:80".to_owned(), wait: millis(1000) },
+                "http://a.example:80 asks to be left alone for 1000.0 ms",
+            ),
+        ] {
+            assert_eq!(describe(&event), expected);
+        }
         let redirected =
             Event::Redirected { status: StatusCode::FOUND, to: "http://b.example/".to_owned(), crossed_origin: true };
         assert!(describe(&redirected).ends_with("credentials dropped"));

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use netcomm::http::Timing;
+use netcomm::http::{Attempt, Timing};
+
+use crate::{exit, json};
 
 /// Cells that the whole call takes.
 const WIDTH: usize = 40;
@@ -37,6 +39,21 @@ pub(crate) fn render(timing: &Timing) -> String {
         (attempt, false) => format!("attempt {attempt}, new connection"),
     };
     writeln!(text, "{:<8}{:>10} ms  {how}", "total", millis(total)).expect("a string takes all text");
+    text
+}
+
+/// The attempts, one to a line, if there was more than one: when each began, how long it took, what it came to.
+pub(crate) fn attempts(attempts: &[Attempt]) -> String {
+    let mut text = String::new();
+    for (at, attempt) in attempts.iter().enumerate().filter(|_| attempts.len() > 1) {
+        let outcome = match attempt.outcome {
+            Ok(status) => status.as_u16().to_string(),
+            Err(kind) => exit::name(kind).to_owned(),
+        };
+        let (reason, took) = (json::reason(attempt.reason), millis(attempt.took));
+        writeln!(text, "#{:<7}{:>10} ms  {reason:<6}  {outcome} after {took} ms", at + 1, millis(attempt.started))
+            .expect("a string takes all text");
+    }
     text
 }
 

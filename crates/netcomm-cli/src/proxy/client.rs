@@ -3,12 +3,12 @@
 use netcomm::core::PrivateAddresses;
 use netcomm::dial::SystemClock;
 use netcomm::http::cache::{Cache, CacheBuilder};
-use netcomm::http::{Client, PoolLimits, Redirects};
+use netcomm::http::{Breaker, Client, Hedge, PoolLimits, Redirects};
 use netcomm::{Env, Limits, Policy, Result, Tap, Timeouts};
 
 use crate::args::Proxy;
 use crate::cache::Kept;
-use crate::client;
+use crate::{client, trying};
 
 /// The targeted field for whoever stands before an origin for all its users (RFC 9213 §3).
 const OF_REVERSE_PROXIES: &str = "CDN-Cache-Control";
@@ -51,6 +51,13 @@ pub(super) async fn build(args: &Proxy, name: &str) -> Result<(Client, Option<Ke
         .resume(u32::from(args.deduplicate))
         .pool(pool)
         .http2(client::http2(&args.way));
+    builder = trying::apply(builder, &args.trying);
+    if let Some(delay) = args.guards.hedge {
+        builder = builder.hedge(delay.map_or_else(Hedge::default, Hedge::after));
+    }
+    if args.guards.breaker {
+        builder = builder.breaker(Breaker::default());
+    }
     if let Some(path) = &args.way.unix_socket {
         builder = builder.unix_socket(path);
     }

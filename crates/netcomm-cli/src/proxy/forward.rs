@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
-use netcomm::core::{HttpTransport as _, Phase, is_secret_header, redact_url};
+use netcomm::core::{Phase, is_secret_header, redact_url};
 use netcomm::http::Client;
 use netcomm::{Body, Error};
 
@@ -44,6 +44,8 @@ struct Story {
     url: String,
     /// What the cache did.
     cache: Option<String>,
+    /// Requests that were sent for the answer; an error tells its own.
+    attempts: usize,
     error: Option<String>,
 }
 
@@ -56,6 +58,7 @@ impl Forward {
             method: request.method().to_string(),
             url: redact_url(&request.uri().to_string()),
             cache: None,
+            attempts: 0,
             error: None,
         };
         let response = match from.ledger.begin_answer() {
@@ -103,12 +106,11 @@ impl Forward {
             hop::add_forwarded(&mut parts.headers, from.peer.ip(), host);
         }
 
-        let mut request = Request::new(body);
-        *request.method_mut() = parts.method.clone();
-        *request.uri_mut() = address;
-        *request.headers_mut() = parts.headers;
-        match self.client.send(request).await {
+        let request = self.client.request(parts.method.clone(), address).headers(parts.headers).body(body);
+        match request.send().await {
             Ok(response) => {
+                story.attempts = response.attempts().len();
+                let response = response.into_http();
                 if self.verbose {
                     story.cache = told_by_cache(response.headers(), &self.name);
                 }
@@ -121,7 +123,7 @@ impl Forward {
                 }
                 None => {
                     story.error = Some(error.to_string());
-                    Ok(failure(&error, &self.name))
+                    Ok(failure(&error, &self.name, Instant::now()))
                 }
             },
         }
@@ -202,6 +204,9 @@ impl Story {
         let mut line = format!("{} {} {} {bytes} bytes {millis:.1} ms", self.method, self.url, status.as_u16());
         if let Some(cache) = &self.cache {
             write!(line, " [{cache}]").expect("a string takes all text");
+        }
+        if self.attempts > 1 {
+            write!(line, " [{} attempts]", self.attempts).expect("a string takes all text");
         }
         if let Some(error) = error.map(ToString::to_string).or_else(|| self.error.clone()) {
             write!(line, " ({error})").expect("a string takes all text");

@@ -1,8 +1,10 @@
 //! Why a request is not forwarded, and the answer that says so.
 
-use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE};
+use std::time::Instant;
+
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use netcomm::core::Phase;
+use netcomm::core::{Phase, Stage};
 use netcomm::{Body, Error, ErrorKind};
 
 /// RFC 9209: tells machines what the text tells people.
@@ -43,8 +45,9 @@ impl Refusal {
 }
 
 /// The answer to a request that the client could not get one for. Tells neither URL nor address: whoever asks need not
-/// know what lies behind the proxy.
-pub(super) fn failure(error: &Error, name: &str) -> Response<Body> {
+/// know what lies behind the proxy. Where it is known when it makes sense to come back, `Retry-After` says so, counted from
+/// `now` (RFC 9110 §10.2.3).
+pub(super) fn failure(error: &Error, name: &str, now: Instant) -> Response<Body> {
     let (status, kind) = classify(error);
     let mut reason = match error.kind() {
         ErrorKind::Denied | ErrorKind::Dns | ErrorKind::Connect | ErrorKind::Proxy | ErrorKind::Tls | ErrorKind::Io => {
@@ -56,12 +59,26 @@ pub(super) fn failure(error: &Error, name: &str) -> Response<Body> {
     if let Some(phase) = error.phase() {
         reason = format!("{reason} [{}]", phase.as_str());
     }
-    text(name, status, kind, &reason)
+    let mut response = text(name, status, kind, &reason);
+    if let Some(at) = error.retry_at() {
+        response.headers_mut().insert(RETRY_AFTER, retry_after(at, now).into());
+    }
+    response
+}
+
+/// Whole seconds from `now` on, rounded up: who comes earlier comes in vain.
+fn retry_after(at: Instant, now: Instant) -> u64 {
+    let wait = at.saturating_duration_since(now);
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 /// Status, and type of error by RFC 9209 §2.3.
 fn classify(error: &Error) -> (StatusCode, &'static str) {
     match error.kind() {
+        // It came to nothing before our own limits, and not at the origin.
+        ErrorKind::Timeout if error.stage() == Some(Stage::Limit) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached")
+        }
         ErrorKind::Timeout => {
             let kind = match error.phase() {
                 Some(Phase::Dns) => "dns_timeout",
@@ -75,7 +92,7 @@ fn classify(error: &Error) -> (StatusCode, &'static str) {
         ErrorKind::Invalid => (StatusCode::BAD_REQUEST, "http_request_error"),
         ErrorKind::Denied => (StatusCode::FORBIDDEN, "destination_ip_prohibited"),
         ErrorKind::Busy => (StatusCode::SERVICE_UNAVAILABLE, "connection_limit_reached"),
-        ErrorKind::Offline => (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable"),
+        ErrorKind::Offline | ErrorKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "destination_unavailable"),
         ErrorKind::Dns => (StatusCode::BAD_GATEWAY, "dns_error"),
         ErrorKind::Connect | ErrorKind::Proxy => (StatusCode::BAD_GATEWAY, "connection_refused"),
         ErrorKind::Tls => (StatusCode::BAD_GATEWAY, "tls_protocol_error"),
@@ -102,6 +119,8 @@ fn text(name: &str, status: StatusCode, error: &str, reason: &str) -> Response<B
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -116,6 +135,11 @@ mod tests {
             (Error::new(ErrorKind::Invalid, "x"), 400, "http_request_error"),
             (Error::timeout("x", Phase::Wait), 504, "http_response_timeout"),
             (Error::timeout("x", Phase::Connect), 504, "connection_timeout"),
+            (Error::timeout("x", Phase::Blocked), 504, "connection_limit_reached"),
+            (Error::timeout("x", Phase::Blocked).with_stage(Stage::Limit), 503, "connection_limit_reached"),
+            (Error::new(ErrorKind::Busy, "x"), 503, "connection_limit_reached"),
+            (Error::new(ErrorKind::Offline, "x"), 503, "destination_unavailable"),
+            (Error::new(ErrorKind::Unavailable, "x"), 503, "destination_unavailable"),
         ] {
             assert_eq!(classify(&error), (StatusCode::from_u16(status).expect("status"), kind), "{error}");
         }
@@ -126,11 +150,24 @@ mod tests {
         let error = Error::timeout("exchange", Phase::Wait)
             .with_detail("no response head for 30s (timeout header)")
             .with_url("http://10.0.0.1/inner");
-        let response = failure(&error, "here");
+        let response = failure(&error, "here", Instant::now());
+        assert!(!response.headers().contains_key(RETRY_AFTER));
         assert_eq!(response.headers()["proxy-status"], "here; error=http_response_timeout");
         let text = response.into_body().collect(1000).await.expect("text");
         assert_eq!(text, "here: timed out: no response head for 30s (timeout header) [wait]\n");
         let error = Error::new(ErrorKind::Connect, "dial").with_detail("10.0.0.1:80 refused");
-        assert_eq!(failure(&error, "here").into_body().collect(1000).await.expect("text"), "here: could not connect\n");
+        let response = failure(&error, "here", Instant::now());
+        assert_eq!(response.into_body().collect(1000).await.expect("text"), "here: could not connect\n");
+    }
+
+    #[test]
+    fn a_moment_to_come_back_is_told_in_whole_seconds_and_never_too_early() {
+        let now = Instant::now();
+        for (millis, told) in [(0, "0"), (1, "1"), (1000, "1"), (1001, "2"), (60_000, "60")] {
+            let error = Error::new(ErrorKind::Unavailable, "x").with_retry_at(now + Duration::from_millis(millis));
+            assert_eq!(failure(&error, "here", now).headers()[RETRY_AFTER], told, "{millis} ms");
+        }
+        let past = Error::new(ErrorKind::Busy, "x").with_retry_at(now);
+        assert_eq!(failure(&past, "here", now + Duration::from_secs(1)).headers()[RETRY_AFTER], "0");
     }
 }

@@ -18,6 +18,7 @@ mod stale;
 mod stall;
 mod table;
 mod token;
+mod trouble;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -45,10 +46,11 @@ const SCENES: &[Scene] = &[
     token::SCENE,
     pool::SCENE,
     cache::SCENE,
+    trouble::SCENE,
 ];
 
 /// The most that a scene may take: none of them may hang.
-const CURTAIN: Duration = Duration::from_secs(10);
+const CURTAIN: Duration = Duration::from_secs(20);
 
 /// Plays the scenes; the exit code tells whether all promises were kept.
 pub(crate) async fn run(args: &args::Tour) -> ExitCode {

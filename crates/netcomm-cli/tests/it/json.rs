@@ -20,7 +20,6 @@ async fn a_response() {
         ("version", json!("HTTP/1.1")),
         ("headers", json!([["x-a", "1"], ["x-a", "2"], ["content-length", "5"]])),
         ("redirects", json!([server.url("/old")])),
-        ("attempts", json!(2)),
         ("reused", json!(true)),
         ("peer", json!(server.address().to_string())),
         ("tls", Value::Null),
@@ -28,11 +27,19 @@ async fn a_response() {
     ] {
         assert_eq!(got[name], expected, "{name}");
     }
+    let attempts: Vec<_> = attempts(&got).into_iter().map(|(reason, status, _)| (reason, status)).collect();
+    assert_eq!(attempts, [(json!("first"), json!(302)), (json!("first"), json!(200))]);
     let timing = got["timing"].as_object().expect("an object");
     assert_eq!(timing["dns"], Value::Null);
     assert!(timing["total"].as_f64() > timing["wait"].as_f64(), "{timing:?}");
     assert!(timing["receive"].is_number(), "{timing:?}");
     assert_eq!(got.get("error"), None);
+}
+
+/// Why each request was sent, and what came of it.
+fn attempts(got: &Value) -> Vec<(Value, Value, Value)> {
+    let attempts = got["attempts"].as_array().expect("a list").iter();
+    attempts.map(|one| (one["reason"].clone(), one["status"].clone(), one["error"].clone())).collect()
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod responses;
 mod secrets;
 mod stage;
 mod tour;
+mod trying;
 mod ways;

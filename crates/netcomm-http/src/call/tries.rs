@@ -66,10 +66,13 @@ impl<'c> Call<'c> {
         let since = self.soon();
         let standing = client.inner.resilience.standing(&self.address.origin, client.clock(), since);
         let tries = Tries { method, fields, standing: &standing };
-        let Some(retry) = self.retry().cloned() else {
+        let retry = self.retry().cloned();
+        if retry.is_some() || self.hedge().is_some() {
+            standing.lock().purse.deposit();
+        }
+        let Some(retry) = retry else {
             return self.hedged(tries, body, Reason::First).await;
         };
-        standing.lock().purse.deposit();
         let (mut body, spool) = match retry.spool_bytes {
             bytes if bytes > 0 && body.try_clone().is_none() => {
                 let (body, spool) = retry::spool(body, bytes);

@@ -107,6 +107,17 @@ async fn hedges_live_on_the_budget_of_repetitions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_pay_for_hedges_where_nothing_is_tried_again() {
+    let stage = taking(&[100; 16]);
+    let budget = Budget::NONE.with_reserve(1).with_percent(50);
+    let client = stage.builder().hedge(Hedge::after(50 * MILLI)).budget(budget).build().expect("client");
+    for _ in 0..6 {
+        soon(client.get("http://a.example/").send()).await.expect("a response");
+    }
+    assert_eq!(stage.server.request_count(), 6 + 3, "one was saved up, and two calls pay for another");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_delay_is_learned_from_traffic() {
     let stage = stage(ScriptedServer::builder().handler(|request| {
         Reply::status(200).delayed(if request.query() == Some("slow") { 1000 * MILLI } else { 20 * MILLI })

@@ -8,6 +8,7 @@ mod passing;
 mod sharing;
 mod streaming;
 mod talking;
+mod trying;
 
 use std::net::SocketAddr;
 
