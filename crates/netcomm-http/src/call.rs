@@ -487,13 +487,14 @@ impl<'c> Call<'c> {
                 }
                 Err(error) => error,
             };
+            let said = self.is_said_idempotent();
             let Some(lost) = &mut self.lost else { return Err(error) };
             // RFC 9110 §9.2.2, RFC 9112 §9.3.1: again without asking only what was not processed, or may be processed
             // twice, on a connection that its peer may have closed while it was idle.
             let may_replay = if error.is_unsent() && error.kind() == ErrorKind::Closed {
                 unsent_replays += 1;
                 unsent_replays <= UNSENT_REPLAYS
-            } else if lost.stale && method.is_idempotent() {
+            } else if lost.stale && method.is_idempotent() && said != Some(false) {
                 replays += 1;
                 replays <= STALE_REPLAYS
             } else {

@@ -25,7 +25,9 @@ impl<'c> Call<'c> {
     /// One try; hedged, if that is wanted and safe.
     pub(super) async fn hedged(&mut self, tries: Tries<'_>, body: Body, reason: Reason) -> Outcome {
         let delay = match self.hedge() {
-            Some(hedge) if tries.method.is_safe() => hedge.delay(&tries.standing.lock().latency),
+            Some(hedge) if tries.method.is_safe() && self.is_said_idempotent() != Some(false) => {
+                hedge.delay(&tries.standing.lock().latency)
+            }
             _ => None,
         };
         let (Some(delay), Some(spare)) = (delay, body.try_clone()) else {

@@ -152,8 +152,13 @@ impl<'c> Call<'c> {
 
     /// Whether the peer may get the request twice.
     fn may_come_twice(&self, method: &Method, fields: &Fields<'_>) -> bool {
-        let said = self.options.resilience.as_deref().and_then(|own| own.idempotent);
+        let said = self.is_said_idempotent();
         said.unwrap_or_else(|| method.is_idempotent() || fields.own().contains_key(IDEMPOTENCY_KEY))
+    }
+
+    /// What the caller says of it, who knows better than the method.
+    pub(super) fn is_said_idempotent(&self) -> Option<bool> {
+        self.options.resilience.as_deref().and_then(|own| own.idempotent)
     }
 
     /// The body of a try that failed before any of it was taken. What interceptors have had in their hands is not what it

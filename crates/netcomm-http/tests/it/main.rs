@@ -33,6 +33,7 @@ mod retries;
 mod scopes;
 mod shared;
 mod stage;
+mod storms;
 mod taps;
 mod timeouts;
 mod timings;
