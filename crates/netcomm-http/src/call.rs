@@ -22,6 +22,7 @@ use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Instant;
 
@@ -104,8 +105,12 @@ fn begun(call: &mut Call<'_>, method: &Method, headers: &HeaderMap, body: &Body)
     None
 }
 
-fn out_of_time() -> Error {
-    Error::timeout("call", Phase::Total).with_detail("the whole call took too long (timeout total)")
+fn out_of_time(stage: Option<Stage>) -> Error {
+    let error = Error::timeout("call", Phase::Total).with_detail("the whole call took too long (timeout total)");
+    match stage {
+        Some(stage) => error.with_stage(stage),
+        None => error,
+    }
 }
 
 /// A call under way: what holds for all of it, and what has become known.
@@ -135,6 +140,10 @@ struct Call<'c> {
     /// What the present attempt has passed, until its body has it.
     permits: Option<Permits>,
     trail: Trail,
+    /// How many attempts there are in all, once two parts of the call make them side by side.
+    made: Option<Arc<AtomicU32>>,
+    /// Where the call is, as far as its deadline may find it there.
+    stage: Option<Stage>,
     gave_up: Option<GaveUp>,
     retry_at: Option<Instant>,
     #[cfg(feature = "cache")]
@@ -201,6 +210,8 @@ impl<'c> Call<'c> {
             end: End::Now(0),
             permits: None,
             trail: Trail::default(),
+            made: None,
+            stage: None,
             gave_up: None,
             retry_at: None,
             #[cfg(feature = "cache")]
@@ -217,11 +228,12 @@ impl<'c> Call<'c> {
         let outcome = {
             let mut started = pin!(self.start(method, headers, body));
             poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
-                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(out_of_time())),
-                (polled, _) => polled,
+                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
+                (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
             })
             .await
         };
+        let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
         match outcome {
             Ok(response) => {
                 unfinished.disarm();
@@ -233,9 +245,19 @@ impl<'c> Call<'c> {
             Err(error) => {
                 unfinished.end(error.kind());
                 let took = self.client.clock().now().saturating_duration_since(self.started);
-                Err(error.with_attempts(self.timing.attempt, took).with_url(&self.address.uri.to_string()))
+                Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
             }
         }
+    }
+
+    /// How many attempts there were so far, those of a hedge too.
+    fn attempts_made(&self) -> u32 {
+        self.made.as_ref().map_or(self.timing.attempt, |made| made.load(Ordering::Relaxed))
+    }
+
+    /// The number of the attempt that begins now.
+    fn next_attempt(&self) -> u32 {
+        1 + self.made.as_ref().map_or(self.timing.attempt, |made| made.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether it is no part of another one.
@@ -409,6 +431,7 @@ impl<'c> Call<'c> {
     ) -> Result<http::Response<Body>> {
         let client = self.client;
         let refused = |error: Error| error.with_stage(Stage::Credentials);
+        self.stage = Some(Stage::Credentials);
         let (value, generation) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
         self.moment = None;
         let spare = generation.and_then(|_| body.try_clone());
@@ -417,6 +440,7 @@ impl<'c> Call<'c> {
             return Ok(response);
         };
         drop(response);
+        self.stage = Some(Stage::Credentials);
         credentials.refresh(generation, client.clock(), client.tap()).await.map_err(refused)?;
         let (value, _) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
         self.pass(method, headers, Some(value), body).await
@@ -470,7 +494,7 @@ impl<'c> Call<'c> {
         let (mut replays, mut unsent_replays) = (0, 0);
         loop {
             self.client.scope.spend_request().map_err(|error| error.with_stage(Stage::Policy))?;
-            self.timing = Timing { attempt: self.timing.attempt + 1, ..Timing::default() };
+            self.timing = Timing { attempt: self.next_attempt(), ..Timing::default() };
             let spare = body.try_clone();
             let dressed = match fields {
                 Fields::Bare(headers, authorization) => {

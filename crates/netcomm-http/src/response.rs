@@ -279,7 +279,7 @@ impl Response {
             let mut error = Error::new(ErrorKind::Status, "call")
                 .with_detail(self.status().to_string())
                 .with_status(self.status())
-                .with_attempts(self.inner.facts.timing.attempt, self.inner.facts.timing.total())
+                .with_attempts(self.inner.facts.trail.count(), self.inner.facts.timing.total())
                 .with_url(&self.inner.facts.uri.to_string());
             if let Some(why) = self.inner.facts.gave_up {
                 error = error.with_gave_up(why);

@@ -46,6 +46,11 @@ impl Trail {
         if self.more.is_empty() { self.only.as_slice() } else { &self.more }
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u32 {
+        u32::try_from(self.as_slice().len()).unwrap_or(u32::MAX)
+    }
+
     /// Another attempt begins.
     pub(crate) fn begin(&mut self, reason: Reason, started: Duration) {
         self.push(Attempt { reason, started, took: Duration::ZERO, outcome: Err(ErrorKind::Canceled) });

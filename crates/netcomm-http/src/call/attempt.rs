@@ -30,6 +30,7 @@ impl Call<'_> {
         let number = self.timing.attempt;
         let begun = self.soon();
         self.moment = None;
+        self.stage = Some(Stage::Attempt);
         self.timing.before = begun.saturating_duration_since(self.started);
         self.lost = None;
         self.trail.begin(reason, self.timing.before);

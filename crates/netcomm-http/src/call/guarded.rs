@@ -58,6 +58,7 @@ impl Call<'_> {
                 Poll::Pending => {
                     // While it waits it is none of those whom the breaker has let through.
                     drop(admitted);
+                    self.stage = Some(Stage::Limit);
                     let passed = passing.await;
                     self.tell_held(begun, passed.is_ok());
                     begun = client.clock().now();

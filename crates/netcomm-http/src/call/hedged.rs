@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::Poll;
 
 use netcomm_core::{Body, Class, Event, Interest, Result, classify};
@@ -65,13 +66,15 @@ impl<'c> Call<'c> {
     }
 
     /// The same call, to make another request of its own.
-    fn beside(&self) -> Self {
+    fn beside(&mut self) -> Self {
+        let made = self.made.get_or_insert_with(|| Arc::new(AtomicU32::new(self.timing.attempt)));
+        let made = Some(Arc::clone(made));
         let mut call = Self::with_id(self.client, self.options, self.id, self.address.clone(), self.started);
         call.moment = None;
         call.deadline = self.deadline;
         call.redirects.clone_from(&self.redirects);
         call.crossed = self.crossed;
-        call.timing.attempt = self.timing.attempt + 1;
+        call.made = made;
         call
     }
 }

@@ -134,7 +134,7 @@ impl Call<'_> {
         let key = self.flight_key(&detached);
         let flight = self.client.inner.flights.join(key, || Box::pin(detached.run()));
         let Landed { response, facts, collapsed } = flight.await?;
-        let attempts = if collapsed { 0 } else { facts.timing.attempt };
+        let attempts = if collapsed { 0 } else { facts.trail.count() };
         self.timing = Timing { attempt: self.timing.attempt + attempts, ..facts.timing };
         if !collapsed {
             self.trail.merge(&facts.trail);

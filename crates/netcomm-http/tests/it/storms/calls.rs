@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use netcomm_core::{Backoff, Budget, Jitter, Timeouts};
+use netcomm_core::{Backoff, Budget, Event, Jitter, Timeouts};
 use netcomm_http::{ClientBuilder, Hedge, Reason, Retry};
 use proptest::option::weighted;
 use proptest::prelude::{Strategy, any};
@@ -121,6 +121,54 @@ fn nothing_of_a_call_is_later_than_its_deadline() {
             assert!(ended <= deadline, "call {id} ends {:?} late", ended - deadline);
             let late = sent.iter().find(|sent| sent.id == *id && sent.came >= deadline);
             assert!(late.is_none(), "call {id} is sent {late:?} when it is too late");
+        }
+    });
+}
+
+#[test]
+fn what_a_call_tells_is_what_happened() {
+    storm(300, (terms(), asks(kinds(), 30)), |(terms, asks)| async move {
+        let (world, told) = play(&terms, &asks).await;
+        let (sent, mut observed) = (world.origins.sent(), world.observed());
+        for Told { id, outcome, .. } in &told {
+            let events = observed.remove(id).unwrap_or_default();
+            let count = |is: &dyn Fn(&Event) -> bool| events.iter().filter(|seen| is(&seen.event)).count();
+            let ends = count(&|event| matches!(event, Event::CallEnded { .. }));
+            assert_eq!(ends, usize::from(!events.is_empty()), "call {id} ends once: {events:#?}");
+            let mut numbers: Vec<_> = events
+                .iter()
+                .filter_map(|seen| match seen.event {
+                    Event::AttemptStarted { number, .. } => Some(number as usize),
+                    _ => None,
+                })
+                .collect();
+            numbers.sort_unstable();
+            assert!(numbers.iter().copied().eq(1..=numbers.len()), "attempts of call {id}: {numbers:?}");
+            let mine: Vec<_> = sent.iter().filter(|sent| sent.id == *id).collect();
+            assert!(mine.len() <= numbers.len(), "call {id}: {} sent, {} told", mine.len(), numbers.len());
+            let gave_up = count(&|event| matches!(event, Event::GaveUp { .. }));
+            match outcome {
+                Outcome::Answered(answer) => {
+                    let of = |reason| answer.attempts.iter().filter(|attempt| attempt.reason == reason).count();
+                    assert_eq!(answer.attempts.len(), numbers.len(), "call {id}: {answer:?} {events:#?}");
+                    assert_eq!(of(Reason::First), 1, "call {id}: {answer:?}");
+                    assert_eq!(of(Reason::Retry), count(&|event| matches!(event, Event::Retrying { .. })));
+                    // One whose first answer comes at that very moment is not sent any more.
+                    let hedged = count(&|event| matches!(event, Event::Hedged { .. }));
+                    assert!(of(Reason::Hedge) <= hedged, "call {id}: {answer:?}");
+                    let answered = answer.attempts.iter().filter_map(|attempt| attempt.outcome.ok());
+                    for status in answered.map(|status| status.as_u16()).chain([answer.status]) {
+                        assert!(mine.iter().any(|sent| sent.status == Some(status)), "call {id}: nobody said {status}");
+                    }
+                }
+                Outcome::Failed(error) => {
+                    assert_eq!(error.attempts() as usize, numbers.len(), "call {id}: {error:?} {events:#?}");
+                    assert!(error.stage().is_some(), "call {id}: {error:?}");
+                    assert!(error.gave_up().is_none() || gave_up == 1, "call {id}: {error:?}");
+                }
+                Outcome::Dropped => {}
+            }
+            assert!(gave_up <= 1, "call {id} gives up once");
         }
     });
 }
