@@ -21,6 +21,8 @@ use crate::trail::Reason;
 /// draft-ietf-httpapi-idempotency-key-header §2.1.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// What holds for all tries of a hop.
 #[derive(Clone, Copy)]
 pub(super) struct Tries<'t> {
@@ -230,7 +232,8 @@ impl<'c> Call<'c> {
     fn network_is_awaited(&self) -> Result<(Instant, Instant)> {
         let Offline::WaitUpTo(most) = self.offline() else { return Err(offline("there is no network")) };
         let now = self.client.clock().now();
-        let until = now.checked_add(most);
+        // What no clock can name is as good as a year.
+        let until = now.checked_add(most).or_else(|| now.checked_add(YEAR));
         Ok((now, [until, self.deadline].into_iter().flatten().min().unwrap_or(now)))
     }
 

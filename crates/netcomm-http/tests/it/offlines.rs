@@ -94,6 +94,18 @@ async fn a_wait_ends_with_its_time_or_the_deadline_of_the_call() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_call_that_may_wait_for_ever_waits() {
+    let stage = friendly();
+    let (client, network) = away(&stage);
+    let request = client.get("http://a.example/").offline(Offline::WaitUpTo(Duration::MAX));
+    let call = tokio::spawn(async move { timed(request.send()).await });
+    tokio::time::sleep(7 * SECOND).await;
+    network.set_reach(Reach::Online);
+    let (response, took) = soon(call).await.expect("no panic");
+    assert_eq!((response.expect("a response").status().as_u16(), took), (200, 7 * SECOND));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clients_choice_holds_for_all_its_calls() {
     let stage = friendly();
     let network = ManualConnectivity::offline();
