@@ -129,6 +129,8 @@ impl Circuit {
                     return Err(until);
                 }
                 *since = now;
+                // Nor does it say anything any more: the next one is the trial.
+                self.stretch = self.stretch.wrapping_add(1);
             }
             State::HalfOpen { is_tried, since, .. } => (*is_tried, *since) = (true, now),
         }
@@ -337,6 +339,16 @@ mod tests {
         assert_eq!(stage.call(2000, true), Ok(Some(Turn::Closed)));
         let now = stage.at(2100);
         assert_eq!(stage.circuit.record(lost, false, now, &stage.random), None);
+    }
+
+    #[test]
+    fn a_trial_that_is_not_waited_for_makes_no_room_when_it_ends() {
+        let mut stage = Stage::new(Breaker::default().min_calls(1).trials(2));
+        assert_eq!(stage.call(0, false), stage.opened(1000));
+        let lost = stage.circuit.admit(stage.at(1000)).expect("a trial");
+        stage.circuit.admit(stage.at(2000)).expect("the next");
+        stage.circuit.abandon(lost);
+        assert_eq!(stage.call(2100, true), Err(3000), "the next is under way");
     }
 
     #[test]
