@@ -34,7 +34,7 @@ pub(super) enum End {
 }
 
 impl Deed {
-    pub(super) fn to_text(&self) -> String {
+    pub(super) fn to_text(self) -> String {
         let end = match self.end {
             End::Answer(status) => u32::from(status),
             End::AnswerAndLeave => 1,

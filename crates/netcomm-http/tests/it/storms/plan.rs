@@ -49,7 +49,7 @@ impl Kind {
 impl Ask {
     pub(super) fn request(&self, client: &Client, id: usize) -> RequestBuilder {
         let url = format!("http://{}.example/{id}", origin(self.origin));
-        let deeds: Vec<_> = self.deeds.iter().map(Deed::to_text).collect();
+        let deeds: Vec<_> = self.deeds.iter().copied().map(Deed::to_text).collect();
         let mut call = client.request(self.kind.method.parse().expect("a method"), url).header("x-id", id.to_string());
         call = call.header("x-deeds", deeds.join(","));
         if self.kind.has_key {
