@@ -248,6 +248,8 @@ struct Trail {
     elapsed: Option<Duration>,
     gave_up: Option<GaveUp>,
     retry_at: Option<Instant>,
+    /// Whether an earlier attempt may have been processed, whatever became of the last one.
+    maybe_sent: bool,
 }
 
 impl Error {
@@ -342,6 +344,13 @@ impl Error {
         self
     }
 
+    /// Marks that an earlier attempt may have been processed, so that the failure of the last one says nothing about all.
+    #[must_use]
+    pub fn with_maybe_sent(mut self) -> Self {
+        self.inner.trail.maybe_sent = true;
+        self
+    }
+
     /// Adds when it makes sense to come back.
     #[must_use]
     pub fn with_retry_at(mut self, at: Instant) -> Self {
@@ -419,6 +428,11 @@ impl Error {
     /// Whether the peer surely has not processed the request.
     #[must_use]
     pub fn is_unsent(&self) -> bool {
+        !self.inner.trail.maybe_sent && self.failed_unsent()
+    }
+
+    /// Whether what failed last was surely not processed.
+    fn failed_unsent(&self) -> bool {
         self.inner.unsent
             || matches!(
                 self.inner.kind,
@@ -592,6 +606,8 @@ mod tests {
         assert_eq!(error.to_string(), text);
         assert_eq!((error.stage(), error.attempts()), (Some(Stage::Attempt), 3), "the first stage stays");
         assert_eq!((error.gave_up(), error.retry_at()), (Some(GaveUp::Budget), Some(start)));
+        assert!(Error::new(ErrorKind::Dns, "x").is_unsent());
+        assert!(!Error::new(ErrorKind::Dns, "x").with_maybe_sent().is_unsent(), "one before may have been");
         let single = Error::new(ErrorKind::Closed, "x").with_attempts(1, Duration::ZERO).with_gave_up(GaveUp::Final);
         assert_eq!(single.to_string(), "x: connection closed");
     }

@@ -200,7 +200,7 @@ pub enum Event {
     },
     /// A call that is slow is sent a second time ([`Interest::DECISION`]).
     Hedged {
-        /// How long it had waited.
+        /// From the start of the call.
         after: Duration,
     },
     /// A call had to wait before it was sent, or was not sent since it could not wait ([`Interest::DECISION`]).

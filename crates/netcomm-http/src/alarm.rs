@@ -3,9 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use netcomm_core::{Clock, Sleep};
+
+/// As good as never: thirty years.
+const FAR: Duration = Duration::from_secs(30 * 366 * 24 * 3600);
+
+/// That long after that moment; a wait that no clock can tell ends in thirty years.
+pub(crate) fn after(start: Instant, wait: Duration) -> Instant {
+    start.checked_add(wait).unwrap_or_else(|| start + FAR)
+}
 
 /// Waits for a deadline that each request or chunk pushes back.
 ///

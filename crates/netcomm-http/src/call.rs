@@ -34,7 +34,7 @@ use netcomm_core::{
 
 use self::report::{End, Unfinished};
 use crate::address::Address;
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::auth::Credentials;
 use crate::client::Client;
 use crate::conn::Meta;
@@ -198,7 +198,7 @@ impl<'c> Call<'c> {
             id,
             started,
             moment: Some(started),
-            deadline: total.map(|total| started + total),
+            deadline: total.map(|total| after(started, total)),
             address,
             redirects: Vec::new(),
             crossed: false,

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use netcomm_core::{Body, CallId, Clock, Error, ErrorKind, Event, Interest, MinRate, Observation, Phase, Result, Tap};
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::conn::WireBody;
 use crate::limit::Permits;
 use crate::progress::OnProgress;
@@ -183,7 +183,7 @@ impl Receive {
         let alarm = self.alarm()?;
         let now = alarm.now();
         let since = since.unwrap_or(now);
-        let idle_end = since + idle;
+        let idle_end = after(since, idle);
         let deadline = total.map_or(idle_end, |total| total.min(idle_end));
         let rang = alarm.poll(deadline, cx).is_ready();
         self.since = Some(since);

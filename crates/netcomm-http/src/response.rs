@@ -48,7 +48,11 @@ struct Head {
 
 impl Head {
     fn of(headers: HeaderMap) -> Self {
-        Self { made: OnceCell::from(headers), ..Self::default() }
+        Self {
+            made: OnceCell::from(headers),
+            #[cfg(feature = "cache")]
+            stored: None,
+        }
     }
 
     fn get(&self) -> &HeaderMap {

@@ -14,7 +14,7 @@ use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, I
 use super::report::End;
 use super::{Call, Lost, guarded, same};
 use crate::address::origin_form;
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::client::Wire;
 use crate::conn::{self, Bounds, Meta, Upload, Watch, WireBody};
 use crate::intercept::{End as ChainEnd, Facts, Next};
@@ -93,7 +93,7 @@ impl Call<'_> {
             let mut sending = pin!(transport.send(request));
             poll_fn(|cx| match sending.as_mut().poll(cx) {
                 Poll::Ready(outcome) => Poll::Ready(outcome),
-                Poll::Pending => alarm.poll(begun + limit, cx).map(|()| {
+                Poll::Pending => alarm.poll(after(begun, limit), cx).map(|()| {
                     Err(Error::timeout("exchange", Phase::Wait)
                         .with_detail(format!("no response head for {limit:?} (timeout header)")))
                 }),

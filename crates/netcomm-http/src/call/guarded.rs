@@ -10,6 +10,7 @@ use netcomm_core::{Body, Class, Error, ErrorKind, Event, Interest, Phase, Result
 
 use super::Call;
 use super::tries::Tries;
+use crate::alarm::after;
 use crate::breaker::Turn;
 use crate::limit::Verdict;
 use crate::standing::{Standing, Terms};
@@ -42,7 +43,7 @@ impl Call<'_> {
         let until = match patience {
             Patience::None => begun,
             Patience::Waits => {
-                let most = begun + self.timeouts.blocked;
+                let most = after(begun, self.timeouts.blocked);
                 self.deadline.map_or(most, |deadline| deadline.min(most))
             }
         };
@@ -52,7 +53,9 @@ impl Call<'_> {
             match at_once {
                 Poll::Ready(Ok(permits)) => permits,
                 Poll::Ready(Err(error)) => {
-                    self.tell_held(begun, false);
+                    if patience == Patience::Waits {
+                        self.tell_held(begun, false);
+                    }
                     return Err(error);
                 }
                 Poll::Pending => {
@@ -68,6 +71,15 @@ impl Call<'_> {
                 }
             }
         };
+        if patience == Patience::None {
+            // Only what is sent costs a token.
+            if !standing.lock().purse.withdraw(begun) {
+                return Err(Error::new(ErrorKind::Busy, "hedge")
+                    .with_stage(Stage::Limit)
+                    .with_detail("the budget is used up"));
+            }
+            self.emit(Interest::DECISION, || Event::Hedged { after: begun.saturating_duration_since(self.started) });
+        }
         self.permits = Some(permits);
         let outcome = self.send(tries.method, tries.fields, body, reason).await;
         let permits = self.permits.take();

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::task::Poll;
 
-use netcomm_core::{Body, Class, Event, Interest, Result, classify};
+use netcomm_core::{Body, Class, Result, classify};
 
 use super::Call;
 use super::guarded::Patience;
 use super::tries::Tries;
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::hedge::Hedge;
 use crate::trail::Reason;
 
@@ -42,14 +42,12 @@ impl<'c> Call<'c> {
             let mut first = pin!(self.guarded(tries, body, reason, Patience::Waits));
             let early = poll_fn(|cx| match first.as_mut().poll(cx) {
                 Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending => alarm.poll(begun + delay, cx).map(|()| None),
+                Poll::Pending => alarm.poll(after(begun, delay), cx).map(|()| None),
             })
             .await;
             match early {
                 Some(outcome) => (outcome, false),
-                None if !tries.standing.lock().purse.withdraw(client.clock().now()) => (first.await, false),
                 None => {
-                    beside.emit(Interest::DECISION, || Event::Hedged { after: delay });
                     let second = pin!(beside.guarded(tries, spare, Reason::Hedge, Patience::None));
                     better(first, second).await
                 }

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method};
 use netcomm_core::{Body, Class, Error, ErrorKind, Event, GaveUp, Interest, Network, Reach, Result, Stage, classify};
 
 use super::{Call, Fields};
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::client::Wire;
 use crate::offline::{Offline, is_local};
 use crate::retry::{self, Decision, Failure, Feedback, Retry, SoFar, Tried, Verdict};
@@ -20,8 +20,6 @@ use crate::trail::Reason;
 
 /// draft-ietf-httpapi-idempotency-key-header §2.1.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What holds for all tries of a hop.
 #[derive(Clone, Copy)]
@@ -41,10 +39,7 @@ impl<'c> Call<'c> {
     ) -> Result<http::Response<Body>> {
         let network = self.network();
         if network.reach == Reach::Offline && self.needs_network() {
-            let (begun, until) = self.network_is_awaited()?;
-            self.pause(until, network).await;
-            self.moment = None;
-            self.network_is_back(begun)?;
+            Box::pin(self.wait_for_network()).await?;
         }
         if self.is_unguarded() {
             return self.send(method, &fields, body, Reason::First).await;
@@ -85,6 +80,7 @@ impl<'c> Call<'c> {
         let is_safe = self.may_come_twice(method, fields);
         let mut count = 0;
         let mut reason = Reason::First;
+        let mut maybe_sent = false;
         loop {
             count += 1;
             let spare = body.try_clone();
@@ -94,6 +90,8 @@ impl<'c> Call<'c> {
                 return outcome;
             }
             let unsent = outcome.as_ref().is_err_and(Error::is_unsent);
+            let outcome = if maybe_sent { outcome.map_err(Error::with_maybe_sent) } else { outcome };
+            maybe_sent |= !unsent;
             let again = spare.or_else(|| spool.as_ref()?.again()).or_else(|| self.untouched());
             let failure = Failure {
                 is_worth_it: seen.is_worth_it,
@@ -116,6 +114,10 @@ impl<'c> Call<'c> {
                     let seen = self.network();
                     self.pause(at, seen).await;
                     self.moment = None;
+                    if self.network().reach == Reach::Offline && self.needs_network() {
+                        let waited = Box::pin(self.wait_for_network()).await;
+                        waited.map_err(|error| if maybe_sent { error.with_maybe_sent() } else { error })?;
+                    }
                     body = again;
                     reason = Reason::Retry;
                 }
@@ -228,23 +230,36 @@ impl<'c> Call<'c> {
         own.unwrap_or(self.client.inner.offline)
     }
 
-    /// There is no network: from when and until when it is waited for.
-    fn network_is_awaited(&self) -> Result<(Instant, Instant)> {
-        let Offline::WaitUpTo(most) = self.offline() else { return Err(offline("there is no network")) };
-        let now = self.client.clock().now();
-        // What no clock can name is as good as a year.
-        let until = now.checked_add(most).or_else(|| now.checked_add(YEAR));
-        Ok((now, [until, self.deadline].into_iter().flatten().min().unwrap_or(now)))
-    }
-
-    fn network_is_back(&self, begun: Instant) -> Result<()> {
-        let passed = self.network().reach != Reach::Offline;
-        self.emit(Interest::DECISION, || Event::Held {
-            stage: Stage::Offline,
-            took: self.client.clock().now().saturating_duration_since(begun),
-            passed,
-        });
-        if passed { Ok(()) } else { Err(offline("there was no network for as long as the call may wait")) }
+    /// There is no network: fails, or waits for it as long as the call may.
+    fn wait_for_network(&mut self) -> impl Future<Output = Result<()>> + Send + use<'_, 'c> {
+        let begun = self.client.clock().now();
+        let until = match self.offline() {
+            Offline::WaitUpTo(most) => {
+                let until = after(begun, most);
+                Some(self.deadline.map_or(until, |deadline| until.min(deadline)))
+            }
+            _ => None,
+        };
+        async move {
+            let Some(until) = until else { return Err(offline("there is no network")) };
+            let mut passed;
+            // It may be away again by the time that somebody looks.
+            loop {
+                let network = self.network();
+                passed = network.reach != Reach::Offline;
+                if passed || self.client.clock().now() >= until {
+                    break;
+                }
+                self.pause(until, network).await;
+            }
+            self.moment = None;
+            self.emit(Interest::DECISION, || Event::Held {
+                stage: Stage::Offline,
+                took: self.client.clock().now().saturating_duration_since(begun),
+                passed,
+            });
+            if passed { Ok(()) } else { Err(offline("there was no network for as long as the call may wait")) }
+        }
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) use self::h1::H1;
 pub(crate) use self::h2::H2;
 pub(crate) use self::interim::OnInterim;
 pub(crate) use self::upload::{Upload, Watch};
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::pool::Lease;
 #[cfg(feature = "http2")]
 use crate::pool::StreamLease;
@@ -90,8 +90,8 @@ impl Bounds<'_> {
     /// The moment at which the wait for a head ends, and whether it is the request that hangs.
     fn header_deadline(&self) -> (Instant, bool) {
         match &self.watch {
-            Some(watch) => (watch.last_progress() + self.timeouts.header, !watch.is_done()),
-            None => (self.started + self.timeouts.header, false),
+            Some(watch) => (after(watch.last_progress(), self.timeouts.header), !watch.is_done()),
+            None => (after(self.started, self.timeouts.header), false),
         }
     }
 }

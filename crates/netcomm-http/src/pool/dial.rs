@@ -7,6 +7,7 @@ use netcomm_core::{Dial, Error, ErrorKind, Event, Interest, Observation, Phase, 
 
 use super::state::{DialOrder, Protocol};
 use super::{Http2, Key, Shared};
+use crate::alarm::after;
 use crate::conn::{self, Meta, Opened};
 
 /// What the dialer gets beyond its time limit to report which step it was, before it is given up.
@@ -32,7 +33,7 @@ impl Shared {
         let target = self.target(&order.key, timeout)?;
         let network = self.env.connectivity().current();
         let clock = self.clock();
-        let deadline = clock.sleep_until(clock.now() + timeout + GRACE);
+        let deadline = clock.sleep_until(after(clock.now(), timeout.saturating_add(GRACE)));
         let io = tokio::select! {
             biased;
             io = self.env.dialer().dial(&target) => io?,

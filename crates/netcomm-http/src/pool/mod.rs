@@ -19,7 +19,7 @@ pub(crate) use self::lease::Lease;
 pub(crate) use self::lease::StreamLease;
 pub use self::state::{OriginSnapshot, PoolSnapshot};
 use self::state::{Protocol, State, Taken};
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, after};
 use crate::conn::Wire;
 use crate::origin::Origin;
 
@@ -181,7 +181,8 @@ impl Pool {
         let Queued { mut receiver, ticket, dialing } = place;
         let waiting = Waiting { shared, key, ticket };
         // A connection that is being made has a limit of its own; the error of that says more.
-        let limit = if dialing { timeouts.blocked.max(timeouts.connect + dial::GRACE) } else { timeouts.blocked };
+        let limit =
+            if dialing { timeouts.blocked.max(timeouts.connect.saturating_add(dial::GRACE)) } else { timeouts.blocked };
         let outcome = wait(&mut receiver, shared.clock(), limit).await;
         drop(waiting);
         match outcome {
@@ -214,7 +215,7 @@ async fn wait<T>(
     use std::task::Poll;
 
     let mut alarm = Alarm::new(Arc::clone(clock));
-    let deadline = clock.now() + limit;
+    let deadline = after(clock.now(), limit);
     poll_fn(|cx| match Pin::new(&mut *receiver).poll(cx) {
         Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
         Poll::Pending => alarm.poll(deadline, cx).map(|()| None),

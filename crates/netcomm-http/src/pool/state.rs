@@ -8,6 +8,7 @@ use netcomm_core::Result;
 use tokio::sync::oneshot;
 
 use super::{Checkout, Key, PoolLimits};
+use crate::alarm::after;
 use crate::conn::H1;
 #[cfg(feature = "http2")]
 use crate::conn::H2;
@@ -329,8 +330,8 @@ impl State {
             Some(promised) => promised.saturating_sub(KEEP_ALIVE_MARGIN).min(self.limits.idle_timeout),
             None => self.limits.idle_timeout,
         };
-        let end_of_age = meta.created + self.limits.max_age;
-        let expires = (now + life).min(end_of_age);
+        let end_of_age = after(meta.created, self.limits.max_age);
+        let expires = after(now, life).min(end_of_age);
         let Some(slot) = self.origins.get_mut(key) else { return vec![h1] };
         if expires <= now || meta.id < self.epoch || self.limits.idle_per_origin == 0 || self.limits.idle_total == 0 {
             self.closed(key);
@@ -437,7 +438,7 @@ impl State {
     /// When to look for expired connections again; `None` if there are none at all.
     pub(super) fn next_sweep(&self, now: Instant) -> Option<Instant> {
         // What is in use now may be idle soon, and expires no sooner than this.
-        let in_use = (self.open > 0).then(|| now + self.limits.idle_timeout);
+        let in_use = (self.open > 0).then(|| after(now, self.limits.idle_timeout));
         self.next_expiry().into_iter().chain(in_use).min()
     }
 

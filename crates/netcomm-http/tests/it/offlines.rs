@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use netcomm_core::{ErrorKind, Event, Reach, Stage};
+use netcomm_core::{Backoff, ErrorKind, Event, Jitter, Reach, Stage};
 use netcomm_http::testing::{Reply, ScriptedServer};
-use netcomm_http::{Client, Offline};
+use netcomm_http::{Client, Offline, Retry};
 use netcomm_tests::{ManualConnectivity, TokioClock};
 
 use crate::stage::{Stage as Scene, friendly, soon, timed};
@@ -135,4 +135,48 @@ async fn what_is_stored_answers_however_old_it_is_if_the_call_says_so() {
     assert_eq!(response.text().await.expect("a body"), "old");
     let error = soon(client.get("http://a.example/other").offline(Offline::ServeStale).send()).await;
     assert_eq!(error.expect_err("nothing is stored").kind(), ErrorKind::Offline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_tried_again_looks_for_the_network_each_time() {
+    for (policy, dials) in [(Offline::Fail, 1), (Offline::WaitUpTo(60 * SECOND), 2)] {
+        let stage = friendly();
+        let network = ManualConnectivity::online();
+        let env = stage.env.with_connectivity(network.shared());
+        let retry = Retry::default().backoff(Backoff::new(SECOND, SECOND).with_jitter(Jitter::None));
+        let client = Client::builder(&env).retry(retry).offline(policy).build().expect("client");
+        let gone = network.clone();
+        stage.dialer.with_next(move |_| {
+            gone.set_reach(Reach::Offline);
+            async { Err(netcomm_core::Error::new(ErrorKind::Connect, "dial")) }
+        });
+        let call = tokio::spawn(client.get("http://a.example/").send());
+        tokio::time::sleep(5 * SECOND).await;
+        assert_eq!(stage.dialer.dials(), 1, "nobody dials without a network");
+        network.set_reach(Reach::Online);
+        let outcome = soon(call).await.expect("no panic");
+        assert_eq!(stage.dialer.dials(), dials);
+        match policy {
+            Offline::Fail => {
+                let error = outcome.expect_err("no network");
+                assert_eq!((error.kind(), error.attempts()), (ErrorKind::Offline, 1));
+            }
+            _ => assert_eq!(outcome.expect("the network is back").status().as_u16(), 200),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_after_one_that_may_have_been_sent_does_not_say_that_nothing_was() {
+    let server = ScriptedServer::builder().route("/", netcomm_http::testing::Script::new().reset());
+    let stage = crate::stage::stage(server);
+    let network = ManualConnectivity::online();
+    let env = stage.env.with_connectivity(network.shared());
+    let retry = Retry::default().attempts(2).backoff(Backoff::new(SECOND, SECOND).with_jitter(Jitter::None));
+    let client = Client::builder(&env).retry(retry).build().expect("client");
+    let call = tokio::spawn(client.put("http://a.example/").body("x").send());
+    stage.server.until_requests(1).await;
+    network.set_reach(Reach::Offline);
+    let error = soon(call).await.expect("no panic").expect_err("no network");
+    assert_eq!((error.kind(), error.is_unsent()), (ErrorKind::Offline, false));
 }

@@ -326,3 +326,23 @@ async fn a_timeout_closes_the_connection_and_the_next_call_gets_another() {
     let response = client.get("http://a.example/").send().await.unwrap();
     assert_eq!(response.connection(), Some(2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_no_clock_can_tell_are_waits_without_an_end() {
+    let stage = friendly();
+    let most = Duration::MAX;
+    let timeouts = Timeouts::default()
+        .with_blocked(most)
+        .with_connect(most)
+        .with_header(most)
+        .with_idle_body(most)
+        .with_total(Some(most));
+    let client = stage
+        .builder()
+        .timeouts(timeouts)
+        .retry(netcomm_http::Retry::default().elapsed(most).max_wait(most))
+        .hedge(netcomm_http::Hedge::after(most))
+        .build()
+        .unwrap();
+    assert_eq!(soon(client.get("http://a.example/").send()).await.unwrap().text().await.unwrap(), "ok");
+}
