@@ -41,7 +41,17 @@ pub(super) struct Keeper {
     unflushed_since: Option<Instant>,
     sweep: Option<Sweep>,
     /// Held locked for as long as this lives.
-    _lock: Option<File>,
+    _lock: Option<Locked>,
+}
+
+/// A file that is locked until this is dropped.
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // By name: a process that is being started at this moment may have inherited the file.
+        drop(self.0.unlock());
+    }
 }
 
 /// What follows once a transaction is done.
@@ -105,7 +115,7 @@ impl Keeper {
                 .with_detail("the directory is in use, or cannot be locked")
                 .with_source(io::Error::from(error))
         })?;
-        self._lock = Some(lock);
+        self._lock = Some(Locked(lock));
         let path = dir.join("index.redb");
         let (index, totals) = match Index::open(&path) {
             Ok(opened) => opened,
