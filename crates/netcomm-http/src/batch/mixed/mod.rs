@@ -39,9 +39,9 @@ use super::codec::{Answers, Codec, Encoded};
 /// # async fn example(client: netcomm_http::Client) -> Result<(), Box<dyn std::error::Error>> {
 /// use netcomm_http::batch::{Batcher, MultipartMixed};
 ///
-/// let farm = Batcher::builder(&client, "https://example.com/batch/farm/v1", MultipartMixed::new()).build()?;
-/// let pony = farm.call(http::Request::get("/farm/v1/animals/pony").body(bytes::Bytes::new())?).await?;
-/// println!("{}", pony.status());
+/// let orders = Batcher::builder(&client, "https://shop.example/v2/batch", MultipartMixed::new()).build()?;
+/// let order = orders.call(http::Request::get("/v2/orders/17").body(bytes::Bytes::new())?).await?;
+/// assert!(order.status().is_success());
 /// # Ok(())
 /// # }
 /// ```
