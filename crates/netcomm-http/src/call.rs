@@ -1,8 +1,8 @@
 //! One call from top to bottom, in the order in which it happens. Decides nothing itself: each decision has a room.
 //!
-//! call interceptors → for each hop: scope and policy → cookies and credentials → cache → deduplication → network → for each
-//! try: breaker → limits → attempt interceptors → pool → connection; then bounds, resumption and decoding. ARCHITECTURE.md gives the reason of each
-//! neighbour.
+//! call interceptors → for each hop: scope and policy → cookies and credentials → cache → deduplication → for each try:
+//! network → breaker → limits → attempt interceptors → pool → connection; then bounds, resumption and decoding.
+//! ARCHITECTURE.md gives the reason of each neighbour.
 
 mod attempt;
 #[cfg(feature = "cache")]
@@ -16,7 +16,6 @@ mod shared;
 mod tries;
 
 pub(crate) use shared::Shared;
-pub(crate) use tries::IDEMPOTENCY_KEY;
 
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};

@@ -19,6 +19,7 @@ mod decode;
 mod flight;
 mod headers;
 mod hedge;
+mod idempotency;
 mod intercept;
 mod lane;
 mod limit;

@@ -14,6 +14,7 @@ use crate::call;
 use crate::client::Lane;
 use crate::conn::OnInterim;
 use crate::hedge::Hedge;
+use crate::idempotency;
 use crate::offline::Offline;
 use crate::progress::{OnProgress, Progress};
 use crate::redirect::Redirects;
@@ -424,16 +425,18 @@ impl RequestBuilder {
             let key = sfv::StringRef::from_str(key).map_err(|error| invalid().with_source(error))?;
             let value = HeaderValue::try_from(sfv::ItemSerializer::new().bare_item(key).finish())
                 .map_err(|error| invalid().with_source(error))?;
-            request.headers.insert(call::IDEMPOTENCY_KEY, value);
+            request.headers.insert(idempotency::KEY, value);
             Ok(())
         })
     }
 
     /// The same with a key made for this request: 128 bits from the environment's source of chance, in hexadecimal.
     pub fn new_idempotency_key(self) -> Self {
-        let random = self.client.client().inner.env.random();
-        let key = format!("{:016x}{:016x}", random.next_u64(), random.next_u64());
-        self.idempotency_key(&key)
+        let value = idempotency::made(self.client.client().inner.env.random());
+        self.with(|request| {
+            request.headers.insert(idempotency::KEY, value);
+            Ok(())
+        })
     }
 
     fn with_resilience(self, change: impl FnOnce(&mut ResilienceOptions)) -> Self {

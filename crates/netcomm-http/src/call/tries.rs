@@ -6,20 +6,17 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use http::header::HeaderName;
 use http::{HeaderMap, Method};
 use netcomm_core::{Body, Class, Error, ErrorKind, Event, GaveUp, Interest, Network, Reach, Result, Stage, classify};
 
 use super::{Call, Fields};
 use crate::alarm::{Alarm, after};
 use crate::client::Wire;
+use crate::idempotency;
 use crate::offline::{Offline, is_local};
 use crate::retry::{self, Decision, Failure, Feedback, Retry, SoFar, Tried, Verdict};
 use crate::standing::Standing;
 use crate::trail::Reason;
-
-/// draft-ietf-httpapi-idempotency-key-header §2.1.
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What holds for all tries of a hop.
 #[derive(Clone, Copy)]
@@ -53,7 +50,7 @@ impl<'c> Call<'c> {
         !client.inner.resilience.is_on() && client.gates.is_empty() && self.options.resilience.is_none()
     }
 
-    pub(super) fn retry(&self) -> Option<&Retry> {
+    pub(super) fn retry(&self) -> Option<&'c Retry> {
         let own = self.options.resilience.as_deref().and_then(|own| own.retry.as_ref());
         own.or(self.client.inner.resilience.guards.retry.as_ref()).filter(|retry| retry.attempts > 1)
     }
@@ -63,7 +60,7 @@ impl<'c> Call<'c> {
         let since = self.soon();
         let standing = client.inner.resilience.standing(&self.address.origin, client.clock(), since);
         let tries = Tries { method, fields, standing: &standing };
-        let retry = self.retry().cloned();
+        let retry = self.retry();
         if retry.is_some() || self.hedge().is_some() {
             standing.lock().purse.deposit();
         }
@@ -85,7 +82,7 @@ impl<'c> Call<'c> {
             count += 1;
             let spare = body.try_clone();
             let outcome = self.hedged(tries, body, reason).await;
-            let seen = self.look_at(&retry, method, count, &outcome);
+            let seen = self.look_at(retry, method, count, &outcome);
             if seen == Seen::GOOD {
                 return outcome;
             }
@@ -102,7 +99,7 @@ impl<'c> Call<'c> {
             let now = client.clock().now();
             let so_far = SoFar { tries: count, since, now, deadline: self.deadline };
             let backoff = || retry.backoff.wait(count, client.inner.env.random());
-            let decision = retry::decide(&retry, failure, so_far, backoff, &mut standing.lock().purse);
+            let decision = retry::decide(retry, failure, so_far, backoff, &mut standing.lock().purse);
             match (decision, again) {
                 (Decision::Again(at), Some(again)) => {
                     self.emit_at(now, Interest::DECISION, || Event::Retrying {
@@ -151,13 +148,13 @@ impl<'c> Call<'c> {
     }
 
     pub(super) fn feedback(&self, status: http::StatusCode, headers: &HeaderMap) -> Feedback {
-        Feedback::of(status, headers, self.client.clock().wall())
+        Feedback::of(status, headers, || self.client.clock().wall())
     }
 
     /// Whether the peer may get the request twice.
     fn may_come_twice(&self, method: &Method, fields: &Fields<'_>) -> bool {
         let said = self.is_said_idempotent();
-        said.unwrap_or_else(|| method.is_idempotent() || fields.own().contains_key(IDEMPOTENCY_KEY))
+        said.unwrap_or_else(|| method.is_idempotent() || fields.own().contains_key(idempotency::KEY))
     }
 
     /// What the caller says of it, who knows better than the method.

@@ -1,10 +1,10 @@
 //! Which calls are kept, and what of them is: pure.
 
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::{HeaderMap, Method, Uri};
 use netcomm_core::{Error, ErrorKind, Random, Result, is_secret_header, is_secret_query};
 
-use crate::call::IDEMPOTENCY_KEY;
+use crate::idempotency;
 
 /// The longest order key.
 const MAX_ORDER_BYTES: usize = 1024;
@@ -49,20 +49,16 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// The request's idempotency key; it is given one if it has none.
 pub(crate) fn idempotency_key<'a>(headers: &'a mut HeaderMap, random: &Random) -> Result<&'a str> {
-    let value = headers.entry(IDEMPOTENCY_KEY).or_insert_with(|| made(random));
+    let value = headers.entry(idempotency::KEY).or_insert_with(|| idempotency::made(random));
     value.to_str().map_err(|error| {
         Error::new(ErrorKind::Invalid, "keep call").with_detail("the idempotency key is no text").with_source(error)
     })
 }
 
-/// 128 bits of chance as a string of RFC 9651 §3.3.3.
-fn made(random: &Random) -> HeaderValue {
-    let text = format!("\"{:016x}{:016x}\"", random.next_u64(), random.next_u64());
-    HeaderValue::try_from(text).expect("hexadecimal digits in quotes are visible ASCII")
-}
-
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -126,7 +122,7 @@ mod tests {
         keys.dedup();
         assert_eq!(keys.len(), 100);
         let mut odd = HeaderMap::new();
-        odd.insert(IDEMPOTENCY_KEY, HeaderValue::from_bytes(b"\xff").expect("a value"));
+        odd.insert(idempotency::KEY, HeaderValue::from_bytes(b"\xff").expect("a value"));
         assert!(idempotency_key(&mut odd, &random).is_err());
     }
 }

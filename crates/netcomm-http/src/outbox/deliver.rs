@@ -218,7 +218,7 @@ impl Sending {
                 self.shared.refused(self.id, Some(status), event);
             }
             Verdict::Again => {
-                let asked = Feedback::of(status, response.headers(), self.shared.wall()).wait();
+                let asked = Feedback::of(status, response.headers(), || self.shared.wall()).wait();
                 self.failed(&error(), true, asked, status == http::StatusCode::CONFLICT);
             }
         }

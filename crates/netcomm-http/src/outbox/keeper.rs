@@ -18,7 +18,7 @@ use super::queue::Entry;
 use super::record;
 use super::shared::{Command, Shared, call_of};
 use super::store::{Change, Refusal, Store};
-use crate::call::IDEMPOTENCY_KEY;
+use crate::idempotency;
 
 /// Commands carried out in one transaction.
 const BATCH: usize = 256;
@@ -232,7 +232,7 @@ fn salvage(store: &Store, aside: PathBuf) -> Result<Damage> {
 /// A call as it stands on disk, and until when the server wants to be left alone.
 fn entry(id: KeptId, bytes: &Bytes, progress: Option<&Bytes>) -> Option<(Entry, Option<SystemTime>)> {
     let record = record::decode(id, bytes)?;
-    let key = record.headers.get(IDEMPOTENCY_KEY)?.to_str().ok()?.into();
+    let key = record.headers.get(idempotency::KEY)?.to_str().ok()?.into();
     let mut entry = Entry::new(call_of(id, &record, &key), record.partition, bytes.len() as u64);
     // Nobody knows what its process was doing when it ended.
     entry.maybe_sent = true;

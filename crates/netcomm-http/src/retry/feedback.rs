@@ -24,10 +24,10 @@ pub(crate) struct Feedback {
 }
 
 impl Feedback {
-    /// What the head of a response says. What cannot be read says nothing.
-    pub(crate) fn of(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Self {
+    /// What the head of a response says. What cannot be read says nothing. `wall` is asked only where something depends on it.
+    pub(crate) fn of(status: StatusCode, headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Self {
         let is_failure = status.is_client_error() || status.is_server_error();
-        Self { retry_after: is_failure.then(|| retry_after(headers, wall)).flatten(), quota: quota(headers) }
+        Self { retry_after: is_failure.then(|| retry_after(headers, &wall)).flatten(), quota: quota(headers) }
     }
 
     /// The longer of both waits.
@@ -37,7 +37,7 @@ impl Feedback {
 }
 
 /// Of several values the longest wait.
-fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, wall: &dyn Fn() -> SystemTime) -> Option<Duration> {
     let read = |text: &str| {
         let text = text.trim_matches([' ', '\t']);
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -46,7 +46,7 @@ fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
         let at = httpdate::parse_http_date(text).ok()?;
         // The peer's own date tells how far its clock is from ours.
         let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        Some(at.duration_since(date.unwrap_or(wall)).unwrap_or_default())
+        Some(at.duration_since(date.unwrap_or_else(wall)).unwrap_or_default())
     };
     headers.get_all(RETRY_AFTER).iter().filter_map(|value| read(value.to_str().ok()?)).max()
 }
@@ -109,7 +109,7 @@ mod tests {
         }
         let wall = httpdate::parse_http_date(NOW).expect("a date");
         let status = StatusCode::from_u16(status).expect("a status");
-        let feedback = Feedback::of(status, &headers, wall);
+        let feedback = Feedback::of(status, &headers, || wall);
         assert_eq!(feedback.wait(), feedback.retry_after.max(feedback.quota));
         (feedback.retry_after.map(|wait| wait.as_secs()), feedback.quota.map(|wait| wait.as_secs()))
     }
