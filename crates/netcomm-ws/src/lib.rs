@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod close;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+mod extension;
 mod limits;
 mod message;
 mod role;
