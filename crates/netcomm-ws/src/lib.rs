@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod close;
+#[cfg(feature = "deflate")]
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+mod deflate;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
 mod extension;
 mod limits;
@@ -9,6 +12,8 @@ mod role;
 mod violation;
 
 pub use close::{CloseCode, Closed, Closer};
+#[cfg(feature = "deflate")]
+pub use deflate::Deflate;
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
 pub use role::Role;

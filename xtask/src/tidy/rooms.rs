@@ -25,6 +25,7 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("redb", "netcomm-http", "outbox/store"),
     ("crc32fast", "netcomm-http", "cache/disk"),
     ("crc32fast", "netcomm-http", "octets"),
+    ("flate2", "netcomm-ws", "deflate"),
     ("tower_service", "netcomm-http", "service"),
     ("tower_layer", "netcomm-http", "service"),
 ];
