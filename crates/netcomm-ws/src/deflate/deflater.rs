@@ -9,9 +9,12 @@ use super::{Agreed, Deflate, SCRATCH_BYTES, TAIL};
 
 /// The smallest window that zlib compresses with.
 ///
-/// A peer that has only 256 bytes (window bits 8) can read it all the same: zlib keeps the longest match and what it needs
-/// to find the next one, 258 + 3 + 1 bytes, free at the window's end, so that no distance passes 512 - 262 = 250.
+/// A peer that has only 256 bytes (window bits 8) can read it all the same: zlib looks back by its window without the
+/// [`ZLIB_LOOKAHEAD`], so that no distance passes 512 - 262 = 250.
 const MIN_ZLIB_BITS: u8 = 9;
+
+/// What zlib keeps free in its window, in bytes: the longest match, and the shortest one after it, and one more.
+const ZLIB_LOOKAHEAD: usize = 258 + 3 + 1;
 
 /// The sending direction of a connection. It holds no memory until its first message, nor after a message where the window
 /// is not taken over to the next.
@@ -48,8 +51,8 @@ impl Deflater {
                 out.put_u8(0);
             }
         } else {
-            let (level, bits) = (self.level, self.window_bits);
-            self.engine.get_or_insert_with(|| Engine::new(level, bits)).flush(payload, out);
+            let bits = if last && !self.takeover { self.bits_for(payload.len()) } else { self.window_bits };
+            self.engine.get_or_insert_with(|| Engine::new(self.level, bits)).flush(payload, out);
             if last {
                 debug_assert!(out.ends_with(&TAIL), "what a flush ends with");
                 out.truncate(out.len() - TAIL.len());
@@ -59,26 +62,32 @@ impl Deflater {
             self.engine = None;
         }
     }
+
+    /// The window for a message that is alone in it: no larger than what there is to look back to, as it has to be cleared.
+    fn bits_for(&self, len: usize) -> u8 {
+        let bits = len.saturating_add(ZLIB_LOOKAHEAD).next_power_of_two().trailing_zeros();
+        u8::try_from(bits).map_or(self.window_bits, |bits| bits.clamp(MIN_ZLIB_BITS, self.window_bits))
+    }
 }
 
 impl Engine {
     fn new(level: Compression, window_bits: u8) -> Self {
         let zlib = Compress::new_with_window_bits(level, false, window_bits);
-        Self { zlib, scratch: vec![0; SCRATCH_BYTES] }
+        Self { zlib, scratch: Vec::with_capacity(SCRATCH_BYTES) }
     }
 
     /// Compresses all of `payload`, up to and with the tail.
     fn flush(&mut self, mut payload: &[u8], out: &mut BytesMut) {
         loop {
-            let (seen, written) = (self.zlib.total_in(), self.zlib.total_out());
+            let seen = self.zlib.total_in();
+            self.scratch.clear();
             self.zlib
-                .compress(payload, &mut self.scratch, FlushCompress::Sync)
+                .compress_vec(payload, &mut self.scratch, FlushCompress::Sync)
                 .expect("a stream that is never finished takes all input");
             payload = &payload[(self.zlib.total_in() - seen) as usize..];
-            let written = (self.zlib.total_out() - written) as usize;
-            out.extend_from_slice(&self.scratch[..written]);
+            out.extend_from_slice(&self.scratch);
             // A full scratch may mean that more waits. If not, the flush is repeated: five bytes that mean nothing.
-            if payload.is_empty() && written < self.scratch.len() {
+            if payload.is_empty() && self.scratch.len() < self.scratch.capacity() {
                 return;
             }
         }

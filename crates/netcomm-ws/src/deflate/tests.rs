@@ -295,6 +295,38 @@ fn memory_is_what_the_docs_say() {
 }
 
 #[test]
+fn a_message_alone_in_its_window_gets_one_that_fits() {
+    for (len, window) in [(64, 512), (250, 512), (251, 1024), (1024, 2048), (16_000, 16_384), (100_000, 32_768)] {
+        let half: Vec<u8> = (0..len / 2_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let message = half.repeat(2);
+        let mut wire = BytesMut::with_capacity(LIMIT);
+        let alone = measure(|| deflater(15, false).compress(&message, true, &mut wire));
+        // Two bytes for each of its bytes, and two for each of its positions, and 252 KiB for all windows alike.
+        assert!(alone.bytes_max <= window * 4 + 252 * 1024, "{len}: {alone:?}");
+        assert_eq!(inflated(&mut inflater(false), &[&wire]), Ok(message));
+        if half.len() < 30_000 {
+            assert!(wire.len() < half.len() + 100, "{len}: the first half is in reach of the last byte of the second");
+        }
+    }
+    // What was agreed on still holds.
+    let wire = compressed(&mut deflater(9, false), &b"0123456789abcdef".repeat(4000));
+    assert!(oracle::inflate(&[&wire[..], &TAIL].concat()).is_some_and(|seen| seen.max_distance <= 250));
+}
+
+#[test]
+fn a_flush_that_fills_the_scratch_is_still_one_message() {
+    // Plain blocks have sizes that are easy to foresee: one of these ends on the last byte of the scratch.
+    let settings = PLAIN.with_level(0);
+    let message: Vec<u8> = (0..8300_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let mut deflater = Deflater::new(&settings, &agreed(15, true));
+    let mut inflater = inflater(true);
+    for len in 8150..8250 {
+        let wire = compressed(&mut deflater, &message[..len]);
+        assert_eq!(inflated(&mut inflater, &[&wire]).as_deref(), Ok(&message[..len]));
+    }
+}
+
+#[test]
 fn a_window_of_512_bytes_never_looks_back_further_than_256() {
     // Bytes that repeat after exactly 245 to 262: what a matcher would reach for if it were allowed.
     for level in 0..=9 {
