@@ -6,6 +6,8 @@ mod close;
 mod deflate;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
 mod extension;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+mod handshake;
 mod limits;
 mod message;
 mod role;
@@ -14,6 +16,7 @@ mod violation;
 pub use close::{CloseCode, Closed, Closer};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
+pub use handshake::Refused;
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
 pub use role::Role;
