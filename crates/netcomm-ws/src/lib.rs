@@ -7,6 +7,8 @@ mod deflate;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
 mod extension;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+mod connect;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
 mod handshake;
 mod limits;
 mod message;
@@ -16,6 +18,7 @@ mod violation;
 pub use close::{CloseCode, Closed, Closer};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
+pub use connect::{Connect, HttpVersion};
 pub use handshake::Refused;
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
