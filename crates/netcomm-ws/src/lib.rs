@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+mod accept;
 mod close;
 #[cfg(feature = "deflate")]
 #[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
@@ -15,6 +17,7 @@ mod message;
 mod role;
 mod violation;
 
+pub use accept::AcceptOptions;
 pub use close::{CloseCode, Closed, Closer};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
