@@ -11,13 +11,18 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("rustls_platform_verifier", "netcomm-dial", "tls"),
     ("hickory_resolver", "netcomm-dial", "hickory"),
     ("hyper", "netcomm-http", "conn"),
+    ("hyper", "netcomm-ws", "connect/h2"),
     // The server engine of the command's proxy.
     ("hyper", "netcomm-cli", "proxy/serve"),
     ("hyper_util", "netcomm-http", "conn"),
+    ("hyper_util", "netcomm-ws", "connect/h2"),
     ("hyper_util", "netcomm-cli", "proxy/serve"),
     // Its adapters serve the one, its reader of proxy variables the other.
     ("hyper_util", "netcomm-dial", "proxy"),
+    ("http_body_util", "netcomm-ws", "connect/h2"),
     ("h2", "netcomm-http", "conn"),
+    // A test's server, which is another engine than the client's.
+    ("h2", "netcomm-ws", "connect/tests/h2"),
     ("governor", "netcomm-http", "limit/rate"),
     ("psl", "netcomm-http", "cookie"),
     ("async_compression", "netcomm-http", "decode"),
