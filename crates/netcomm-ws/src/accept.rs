@@ -11,8 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connect::patience::Patience;
 use crate::connect::{Opened, Places, h1};
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
 use crate::handshake::{self, Judged, OPERATION, Refusal, RequestHead, Terms};
+use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
+use crate::socket::Manner;
 
 type Check = dyn Fn(&http::Request<()>) -> Result<(), StatusCode> + Send + Sync;
 
@@ -26,14 +30,14 @@ pub struct AcceptOptions {
     env: Env,
     subprotocols: Vec<String>,
     check: Option<Arc<Check>>,
-    pub(crate) limits: Limits,
+    pub(crate) manner: Manner,
     timeout: Option<Duration>,
 }
 
 impl AcceptOptions {
     /// The defaults. Of the environment, the clock and the limits are used.
     pub fn new(env: &Env) -> Self {
-        Self { env: env.clone(), subprotocols: Vec::new(), check: None, limits: Limits::default(), timeout: None }
+        Self { env: env.clone(), subprotocols: Vec::new(), check: None, manner: Manner::default(), timeout: None }
     }
 
     /// The subprotocols that are spoken, most wanted first. The first one that a client asks for as well is chosen; if there is
@@ -55,8 +59,32 @@ impl AcceptOptions {
 
     /// How much a connection may hold.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.manner.limits = limits;
         self
+    }
+
+    /// Whether and how messages are compressed, for clients that do it too (RFC 7692). Default: with the defaults of
+    /// [`Deflate`]; `None`: not at all.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, deflate: impl Into<Option<Deflate>>) -> Self {
+        self.manner.compression.deflate = deflate.into();
+        self
+    }
+
+    /// When a client is asked for signs of life, and when it is held to be gone. Default: 20 s of silence, and 20 s.
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.manner.heartbeat = heartbeat;
+        self
+    }
+
+    /// How long a client may take to answer a goodbye. Default 10 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.manner.close_timeout = timeout;
+        self
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
     }
 
     /// The time for the handshake. Default [`Timeouts::connect`](netcomm_core::Timeouts::connect) of the environment.
@@ -87,7 +115,7 @@ pub(crate) async fn accept<T>(
     let patience = Patience::new(options.env.clock(), options.timeout.unwrap_or(policy.timeouts.connect));
     let mut buffer = BytesMut::new();
     let reading = async {
-        let end = h1::read_head(&mut io, &mut buffer, options.limits.header_bytes).await?;
+        let end = h1::read_head(&mut io, &mut buffer, options.manner.limits.header_bytes).await?;
         Ok(buffer.split_to(end))
     };
     let head = match patience
@@ -147,7 +175,7 @@ impl fmt::Debug for AcceptOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AcceptOptions")
             .field("subprotocols", &self.subprotocols)
-            .field("limits", &self.limits)
+            .field("limits", &self.manner.limits)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -195,6 +195,10 @@ impl CloseBody {
         payload.freeze()
     }
 
+    pub(crate) fn without_reason(&self) -> Self {
+        Self(self.0.as_ref().map(|(code, _)| (*code, Text::default())))
+    }
+
     pub(crate) fn closed(self, by: Closer, clean: bool) -> Closed {
         let (code, reason) = self.0.unwrap_or((CloseCode::NO_STATUS, Text::default()));
         Closed { by, code, reason, clean }

@@ -22,7 +22,11 @@ use address::Address;
 pub(crate) use open::Opened;
 pub(crate) use places::Places;
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Deflate;
+use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
+use crate::socket::Manner;
 
 /// Over which version of HTTP a connection is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,9 +58,7 @@ pub struct Connect {
     headers: Result<HeaderMap>,
     subprotocols: Vec<String>,
     require_subprotocol: bool,
-    /// What is offered of extensions.
-    pub(crate) extensions: Option<HeaderValue>,
-    pub(crate) limits: Limits,
+    pub(crate) manner: Manner,
     timeout: Option<Duration>,
     scope: Scope,
     http_version: HttpVersion,
@@ -74,8 +76,7 @@ impl Connect {
             headers: Ok(HeaderMap::new()),
             subprotocols: Vec::new(),
             require_subprotocol: false,
-            extensions: None,
-            limits: Limits::default(),
+            manner: Manner::default(),
             timeout: None,
             scope: Scope::unlimited(),
             http_version: HttpVersion::default(),
@@ -129,8 +130,32 @@ impl Connect {
 
     /// How much the connection may hold.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.manner.limits = limits;
         self
+    }
+
+    /// Whether and how messages are compressed, if the server does it too (RFC 7692). Default: with the defaults of
+    /// [`Deflate`]; `None`: not at all.
+    #[cfg(feature = "deflate")]
+    pub fn deflate(mut self, deflate: impl Into<Option<Deflate>>) -> Self {
+        self.manner.compression.deflate = deflate.into();
+        self
+    }
+
+    /// When the server is asked for signs of life, and when it is held to be gone. Default: 20 s of silence, and 20 s.
+    pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
+        self.manner.heartbeat = heartbeat;
+        self
+    }
+
+    /// How long the server may take to answer a goodbye. Default 10 s.
+    pub fn close_timeout(mut self, timeout: Duration) -> Self {
+        self.manner.close_timeout = timeout;
+        self
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        &self.env
     }
 
     /// The time from the dial to the end of the handshake, redirects included. Default

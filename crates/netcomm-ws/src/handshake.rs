@@ -16,7 +16,7 @@ use netcomm_core::{Error, ErrorKind};
 
 #[cfg(feature = "http2")]
 pub(crate) use answer::check;
-#[cfg_attr(not(test), expect(unused_imports, reason = "used by the socket"))]
+#[cfg(test)]
 pub(crate) use answer::no_extensions;
 pub(crate) use answer::{Agreed, Asked, check_upgrade};
 pub(crate) use head::{Head, RequestHead, Scan};

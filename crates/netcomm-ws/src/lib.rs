@@ -1,29 +1,40 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
 mod accept;
 mod close;
-#[cfg(feature = "deflate")]
-#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
-mod deflate;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
-mod extension;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+mod compression;
 mod connect;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by the socket"))]
+#[cfg(feature = "deflate")]
+mod deflate;
+#[cfg(not(feature = "deflate"))]
+#[path = "no_deflate.rs"]
+mod deflate;
+mod extension;
+mod frame;
 mod handshake;
+mod heartbeat;
 mod limits;
+mod mask;
 mod message;
+mod receive;
 mod role;
+mod shortcut;
+mod socket;
+mod transmit;
+mod utf8;
 mod violation;
 
 pub use accept::AcceptOptions;
 pub use close::{CloseCode, Closed, Closer};
+pub use connect::{Connect, HttpVersion};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
-pub use connect::{Connect, HttpVersion};
 pub use handshake::Refused;
+pub use heartbeat::{Heartbeat, Rtt};
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
 pub use role::Role;
+#[cfg(feature = "dial")]
+pub use shortcut::connect;
+pub use socket::{Incoming, Outgoing, Socket};
 pub use violation::Violation;

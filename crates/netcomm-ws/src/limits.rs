@@ -11,6 +11,9 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Bytes of one frame, as they come from the wire. Default 16 MiB.
     pub frame_bytes: u64,
+    /// Bytes of one frame that is sent: longer messages go in fragments, so that pings and pongs come through in between.
+    /// Default 1 MiB; 0 is read as 1.
+    pub fragment_bytes: usize,
     /// Fragments without any byte in one message. Default 1000.
     pub empty_fragments: u32,
     /// Bytes of messages that are read while their reader is busy sending. Default 64 KiB; one message more may follow.
@@ -26,6 +29,7 @@ impl Default for Limits {
         Self {
             message_bytes: 16 * 1024 * 1024,
             frame_bytes: 16 * 1024 * 1024,
+            fragment_bytes: 1024 * 1024,
             empty_fragments: 1000,
             read_ahead_bytes: 64 * 1024,
             write_buffer_bytes: 64 * 1024,
@@ -51,6 +55,8 @@ setters! {
     with_message_bytes: message_bytes = usize,
     /// The same with another [`frame_bytes`](Self::frame_bytes).
     with_frame_bytes: frame_bytes = u64,
+    /// The same with another [`fragment_bytes`](Self::fragment_bytes).
+    with_fragment_bytes: fragment_bytes = usize,
     /// The same with another [`empty_fragments`](Self::empty_fragments).
     with_empty_fragments: empty_fragments = u32,
     /// The same with another [`read_ahead_bytes`](Self::read_ahead_bytes).

@@ -38,8 +38,6 @@ pub enum Violation {
     Utf8,
     /// Compressed data that cannot be inflated (RFC 7692 §7.2.2).
     Deflate,
-    /// Bytes after the end of a close frame (RFC 6455 §5.5.1).
-    AfterClose,
     /// A message larger than the limit: that many bytes, after inflating.
     MessageTooLarge(usize),
     /// A frame larger than the limit: that many bytes.
@@ -85,7 +83,6 @@ impl fmt::Display for Violation {
             Self::CloseCode(code) => write!(f, "close code {code}, which may not be sent"),
             Self::Utf8 => f.write_str("text that is not utf-8"),
             Self::Deflate => f.write_str("compressed data that cannot be inflated"),
-            Self::AfterClose => f.write_str("data after a close frame"),
             Self::MessageTooLarge(limit) => write!(f, "a message of more than {limit} bytes"),
             Self::FrameTooLarge(limit) => write!(f, "a frame of more than {limit} bytes"),
             Self::EmptyFragments(limit) => write!(f, "more than {limit} empty fragments in one message"),

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use netcomm_core::{
     CallId, Dial as _, Error, Event, Interest, Io, Observation, Phase, PrivateAddresses, Result, Scope, Stage, Target,
     TlsTarget,
@@ -65,10 +65,12 @@ impl Connect {
         let timeout = scope.timeout().map_or(timeout, |most| most.min(timeout));
         let patience = Patience::new(env.clock(), timeout);
         let refused = |error: Error| error.with_stage(Stage::Policy);
+        let offer = self.manner.compression.offer();
         let mut places = None;
         let mut followed = 0;
         loop {
-            let journey = Journey { connect: self, address: &address, headers: &headers, scope: &scope, patience };
+            let journey =
+                Journey { connect: self, address: &address, headers: &headers, scope: &scope, patience, offer: &offer };
             let url = address.uri.to_string();
             scope.check(&Method::GET, &address.uri).map_err(refused)?;
             if places.is_none() {
@@ -137,6 +139,8 @@ struct Journey<'a> {
     headers: &'a HeaderMap,
     scope: &'a Scope,
     patience: Patience<'a>,
+    /// What is offered of extensions.
+    offer: &'a Option<HeaderValue>,
 }
 
 impl Journey<'_> {
@@ -295,7 +299,7 @@ impl Journey<'_> {
             target: self.address.target(),
             headers: self.headers,
             subprotocols: &self.connect.subprotocols,
-            extensions: self.connect.extensions.as_ref(),
+            extensions: self.offer.as_ref(),
         }
     }
 
@@ -306,7 +310,7 @@ impl Journey<'_> {
 
     fn bounds(&self) -> Bounds {
         let limits = &self.connect.env.policy().limits;
-        let header_bytes = self.connect.limits.header_bytes;
+        let header_bytes = self.connect.manner.limits.header_bytes;
         Bounds { header_bytes, headers: limits.headers, interim: limits.interim }
     }
 

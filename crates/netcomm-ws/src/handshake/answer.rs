@@ -97,6 +97,7 @@ pub(crate) fn check<T>(
 /// # Errors
 ///
 /// What the server chose, in words.
+#[cfg(test)]
 pub(crate) fn no_extensions(headers: &HeaderMap) -> Result<(), String> {
     match list(headers, &SEC_WEBSOCKET_EXTENSIONS).next() {
         None => Ok(()),

@@ -1,0 +1,617 @@
+//! What drives one connection: reading, writing, timers and goodbyes, all in whatever poll comes along.
+
+use std::collections::VecDeque;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes};
+use http::HeaderMap;
+use netcomm_core::{Clock, ConnectInfo, Error, ErrorKind, Io, Phase, Result, Sleep};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::io::poll_read_buf;
+
+use crate::close::{CloseBody, Closed, Closer};
+use crate::connect::Places;
+use crate::heartbeat::{Beat, Pulse, Rtt};
+use crate::limits::Limits;
+use crate::message::{Kind, Message};
+use crate::receive::{Item, Receiver};
+use crate::role::Role;
+use crate::transmit::Transmitter;
+use crate::violation::Violation;
+
+/// What one read takes at most, unless it can go straight to where it belongs.
+const READ_BYTES: usize = 16 * 1024;
+/// How long the end of the connection beneath is waited for once nothing is left to say (RFC 6455 §7.1.1).
+const LINGER: Duration = Duration::from_secs(1);
+/// What a message in memory weighs beside its payload.
+const MESSAGE_WEIGHT: usize = 64;
+/// Room for that many messages is kept while none are there.
+const KEPT_ITEMS: usize = 4;
+
+/// What the handshake told.
+#[derive(Debug)]
+pub(crate) struct Welcome {
+    pub(crate) url: String,
+    pub(crate) subprotocol: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) info: ConnectInfo,
+    pub(crate) compressed: bool,
+    /// Held as long as the connection lives.
+    pub(crate) places: Places,
+}
+
+/// One connection, and where it stands.
+pub(crate) struct Drive {
+    /// Gone when the connection has ended.
+    io: Option<Io>,
+    receiver: Receiver,
+    transmitter: Transmitter,
+    /// Whether the stream beneath may hold back what was written to it.
+    unflushed: bool,
+    is_server: bool,
+    /// Whether our half of the stream beneath was ended.
+    hung_up: bool,
+    inbox: Inbox,
+    read_ahead_bytes: usize,
+    /// What was read and not looked at, since the inbox was full. Even where it is empty, the receiver may have more to give.
+    kept: Option<Bytes>,
+    /// Whether the reader of a message in pieces left before its end.
+    skipping: bool,
+    pulse: Pulse,
+    /// Whether a ping waits for the wire.
+    pinging: bool,
+    alarm: Option<Alarm>,
+    clock: Arc<dyn Clock>,
+    close_timeout: Duration,
+    state: State,
+    welcome: Welcome,
+}
+
+struct Alarm {
+    at: Instant,
+    sleep: Sleep,
+}
+
+enum State {
+    Open,
+    /// Our goodbye is said or about to be; the peer's is awaited.
+    Closing {
+        deadline: Instant,
+        ours: CloseBody,
+    },
+    /// Nothing is left but to write what is ready and to see the connection end.
+    Ending {
+        deadline: Instant,
+        closed: Closed,
+        error: Option<Error>,
+    },
+    Ended {
+        closed: Closed,
+        error: Option<Error>,
+    },
+}
+
+/// What came and was not asked for yet.
+#[derive(Default)]
+struct Inbox {
+    items: VecDeque<Item>,
+    bytes: usize,
+}
+
+/// A part of a message in pieces.
+pub(crate) struct Piece {
+    pub(crate) kind: Kind,
+    pub(crate) data: Bytes,
+    pub(crate) last: bool,
+}
+
+/// How a [`Drive`] is set up.
+pub(crate) struct Setup {
+    pub(crate) role: Role,
+    pub(crate) io: Io,
+    pub(crate) receiver: Receiver,
+    pub(crate) transmitter: Transmitter,
+    pub(crate) limits: Limits,
+    pub(crate) pulse: Pulse,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) close_timeout: Duration,
+    pub(crate) welcome: Welcome,
+}
+
+impl Drive {
+    /// `rest` is what came behind the handshake.
+    pub(crate) fn new(setup: Setup, rest: &[u8]) -> Self {
+        let mut drive = Self {
+            io: Some(setup.io),
+            receiver: setup.receiver,
+            transmitter: setup.transmitter,
+            unflushed: false,
+            is_server: setup.role == Role::Server,
+            hung_up: false,
+            inbox: Inbox::default(),
+            read_ahead_bytes: setup.limits.read_ahead_bytes,
+            kept: None,
+            skipping: false,
+            pulse: setup.pulse,
+            pinging: false,
+            alarm: None,
+            clock: setup.clock,
+            close_timeout: setup.close_timeout,
+            state: State::Open,
+            welcome: setup.welcome,
+        };
+        drive.take_all(rest);
+        drive
+    }
+
+    pub(crate) fn welcome(&self) -> &Welcome {
+        &self.welcome
+    }
+
+    pub(crate) fn rtt(&self) -> Option<Rtt> {
+        self.pulse.rtt()
+    }
+
+    pub(crate) fn closed(&self) -> Option<&Closed> {
+        match &self.state {
+            State::Ended { closed, .. } => Some(closed),
+            _ => None,
+        }
+    }
+
+    /// Asks for a sign of life at once, and gives the connection up if none comes within `patience`.
+    pub(crate) fn probe(&mut self, patience: Duration) {
+        if matches!(self.state, State::Open) {
+            let beat = self.pulse.probe(self.clock.now(), patience);
+            self.beat(beat);
+        }
+    }
+
+    /// The next whole message.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message>>> {
+        loop {
+            while let Some(item) = self.inbox.pop() {
+                match item {
+                    Item::Message(message) => {
+                        self.answer(cx);
+                        return Poll::Ready(Some(Ok(message)));
+                    }
+                    // The rest of a message whose reader left.
+                    Item::Piece { last, .. } => self.skipping = !last,
+                    Item::Ping(_) | Item::Pong(_) | Item::Close(_) => {}
+                }
+            }
+            if self.has_ended() {
+                return Poll::Ready(self.take_error().map(Err));
+            }
+            self.receiver.set_streaming(self.skipping);
+            if self.poll_read(cx).is_pending() {
+                ready!(self.poll_rest(cx));
+            }
+        }
+    }
+
+    /// The next piece of a message, or a whole one as its only piece.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
+        loop {
+            while let Some(item) = self.inbox.pop() {
+                let piece = match item {
+                    Item::Message(message) => {
+                        let kind = message.kind();
+                        Piece { kind, data: message.into_bytes(), last: true }
+                    }
+                    Item::Piece { kind, data, last } => Piece { kind, data, last },
+                    Item::Ping(_) | Item::Pong(_) | Item::Close(_) => continue,
+                };
+                if self.skipping {
+                    self.skipping = !piece.last;
+                    continue;
+                }
+                self.answer(cx);
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            if self.has_ended() {
+                return Poll::Ready(self.take_error().map(Err));
+            }
+            self.receiver.set_streaming(true);
+            if self.poll_read(cx).is_pending() {
+                // What comes while nobody streams is collected.
+                self.receiver.set_streaming(self.skipping);
+                ready!(self.poll_rest(cx));
+            }
+        }
+    }
+
+    /// The reader of a message in pieces leaves before its end.
+    pub(crate) fn skip(&mut self) {
+        self.skipping = true;
+    }
+
+    /// Waits until a message can be taken.
+    pub(crate) fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            self.check_open()?;
+            if self.transmitter.is_ready() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_sent(cx));
+        }
+    }
+
+    /// Takes a message. There may be no room for it unless [`poll_ready`](Self::poll_ready) said so; it is taken then too.
+    pub(crate) fn start_send(&mut self, message: Message) -> Result<()> {
+        self.check_open()?;
+        self.transmitter.check_no_stream()?;
+        self.transmitter.message(message);
+        Ok(())
+    }
+
+    pub(crate) fn begin(&mut self, kind: Kind) -> Result<()> {
+        self.check_open()?;
+        self.transmitter.begin(kind)
+    }
+
+    pub(crate) fn piece(&mut self, piece: Bytes, last: bool) -> Result<()> {
+        self.check_open()?;
+        self.transmitter.piece(piece, last);
+        Ok(())
+    }
+
+    /// Waits until all that was taken is with the operating system.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            self.check_open()?;
+            if self.transmitter.chunk().is_empty() && !self.unflushed {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(self.poll_sent(cx));
+        }
+    }
+
+    /// Begins to say goodbye; on a connection that is about to end it changes nothing.
+    pub(crate) fn start_close(&mut self, body: CloseBody) {
+        if matches!(self.state, State::Open) {
+            self.transmitter.close(body.clone());
+            self.state = State::Closing { deadline: self.clock.now() + self.close_timeout, ours: body };
+        }
+    }
+
+    /// Waits for the end.
+    pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        loop {
+            if let State::Ended { closed, .. } = &self.state {
+                return Poll::Ready(closed.clone());
+            }
+            if !self.inbox.has_room(self.read_ahead_bytes) {
+                self.inbox.drop_last();
+            }
+            self.receiver.set_streaming(self.skipping);
+            let read = self.poll_read(cx);
+            if self.poll_rest(cx).is_pending() && read.is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Writes what is ready; where that is not possible, reads on meanwhile and keeps deadlines. Ready when there may be
+    /// something new to see.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.poll_write(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        self.receiver.set_streaming(self.skipping);
+        while self.inbox.has_room(self.read_ahead_bytes) && self.poll_read(cx).is_ready() {}
+        if self.has_ended() {
+            return Poll::Ready(());
+        }
+        self.poll_rest(cx)
+    }
+
+    /// What is to be done beside reading: writes what is ready, keeps deadlines. Ready if something was done.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let wrote = self.poll_write(cx);
+        if self.poll_alarm(cx).is_pending() { wrote } else { Poll::Ready(()) }
+    }
+
+    /// Sends what a peer waits for on its own account, if that can be done at once.
+    fn answer(&mut self, cx: &mut Context<'_>) {
+        if self.transmitter.is_urgent() {
+            // A wire that is full is written to by the next poll.
+            let _ = self.poll_write(cx);
+        }
+    }
+
+    /// One read, and what it brings. Pending if nothing came.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else {
+            return Poll::Pending;
+        };
+        if let Some(kept) = self.kept.take() {
+            self.take_all(&kept);
+            return Poll::Ready(());
+        }
+        let read = if let Some((data, room)) = self.receiver.direct() {
+            match ready!(poll_read_buf(Pin::new(io), cx, &mut data.limit(room))) {
+                Ok(0) => Ok(false),
+                Ok(count) => {
+                    self.pulse.heard();
+                    match self.receiver.filled(count) {
+                        Ok(Some(item)) => self.take(item),
+                        Ok(None) => {}
+                        Err(violation) => self.fail(violation),
+                    }
+                    Ok(true)
+                }
+                Err(error) => Err(error),
+            }
+        } else {
+            let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match ready!(Pin::new(io).poll_read(cx, &mut buffer)) {
+                Ok(()) if buffer.filled().is_empty() => Ok(false),
+                Ok(()) => {
+                    self.pulse.heard();
+                    self.take_all(buffer.filled());
+                    Ok(true)
+                }
+                Err(error) => Err(error),
+            }
+        };
+        match read {
+            Ok(true) => {}
+            Ok(false) => self.end(None),
+            Err(error) => self.end(Some(error)),
+        }
+        Poll::Ready(())
+    }
+
+    /// Takes what came; what is too much for the inbox is kept as it is.
+    fn take_all(&mut self, mut input: &[u8]) {
+        loop {
+            match self.receiver.feed(&mut input) {
+                Ok(Some(item)) => self.take(item),
+                Ok(None) => return,
+                Err(violation) => return self.fail(violation),
+            }
+            if !self.inbox.has_room(self.read_ahead_bytes) {
+                self.kept = Some(Bytes::copy_from_slice(input));
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, item: Item) {
+        match item {
+            Item::Message(_) | Item::Piece { .. } => self.inbox.push(item),
+            Item::Ping(payload) => self.transmitter.pong(payload),
+            Item::Pong(payload) => {
+                self.pulse.pong(&payload, self.clock.now());
+            }
+            Item::Close(body) => self.goodbye(body),
+        }
+    }
+
+    /// The peer says goodbye.
+    fn goodbye(&mut self, theirs: CloseBody) {
+        let closed = match &self.state {
+            State::Closing { ours, .. } => ours.clone().closed(Closer::Us, true),
+            // A write that failed may have hidden it.
+            State::Open | State::Ending { closed: Closed { by: Closer::Nobody, .. }, .. } => {
+                // RFC 6455 §5.5.1: the code is echoed.
+                self.transmitter.close(theirs.without_reason());
+                theirs.closed(Closer::Peer, true)
+            }
+            State::Ending { .. } | State::Ended { .. } => return,
+        };
+        self.state = State::Ending { deadline: self.clock.now() + LINGER, closed, error: None };
+    }
+
+    /// The peer broke a rule: it is told, and nothing more is read from it (RFC 6455 §7.1.7).
+    fn fail(&mut self, violation: Violation) {
+        self.receiver.stop();
+        if !matches!(self.state, State::Open | State::Closing { .. }) {
+            return;
+        }
+        let body = CloseBody::code_alone(violation.close_code());
+        self.transmitter.fail(body.clone());
+        let error = violation.into_error("receive").with_url(&self.welcome.url);
+        let closed = body.closed(Closer::Us, false);
+        self.state = State::Ending { deadline: self.clock.now() + LINGER, closed, error: Some(error) };
+    }
+
+    /// The connection beneath has ended.
+    fn end(&mut self, cause: Option<io::Error>) {
+        self.io = None;
+        self.alarm = None;
+        let before = std::mem::replace(&mut self.state, State::Ended { closed: Closed::abnormal(), error: None });
+        let (closed, error) = match before {
+            State::Open => {
+                let error = Error::new(ErrorKind::Closed, "receive").with_url(&self.welcome.url);
+                let error = match cause {
+                    Some(cause) => error.with_source(cause),
+                    None => error.with_detail("without a close frame").with_source(Closed::abnormal()),
+                };
+                (Closed::abnormal(), Some(error))
+            }
+            State::Closing { ours, .. } => (ours.closed(Closer::Us, false), None),
+            State::Ending { closed, error, .. } | State::Ended { closed, error } => (closed, error),
+        };
+        self.state = State::Ended { closed, error };
+    }
+
+    /// The peer gave no sign of life.
+    fn give_up(&mut self) {
+        let error = Error::timeout("receive", Phase::Receive)
+            .with_detail("no sign of life from the peer")
+            .with_url(&self.welcome.url)
+            .with_source(Closed::abnormal());
+        self.state = State::Ended { closed: Closed::abnormal(), error: Some(error) };
+        self.io = None;
+        self.alarm = None;
+    }
+
+    /// Writes what is ready. Ready if something went, or the wire broke; pending if nothing could be done, or there was nothing
+    /// to do.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut wrote = false;
+        let outcome = loop {
+            let hangs_up = self.hangs_up_next();
+            let Some(io) = &mut self.io else {
+                break Ok(());
+            };
+            let chunk = self.transmitter.chunk();
+            let step = if !chunk.is_empty() {
+                Pin::new(io).poll_write(cx, chunk)
+            } else if self.unflushed {
+                Pin::new(io).poll_flush(cx).map_ok(|()| 0)
+            } else if hangs_up {
+                self.hung_up = true;
+                Pin::new(io).poll_shutdown(cx).map_ok(|()| 0)
+            } else {
+                break Ok(());
+            };
+            match step {
+                Poll::Pending => break Ok(()),
+                Poll::Ready(Err(error)) => break Err(error),
+                Poll::Ready(Ok(0)) if chunk.is_empty() => self.unflushed = false,
+                Poll::Ready(Ok(0)) => break Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    self.transmitter.advance(count);
+                    self.pulse.wrote(count);
+                    (wrote, self.unflushed) = (true, true);
+                }
+            }
+        };
+        if let Err(error) = outcome {
+            self.broken(error);
+            return Poll::Ready(());
+        }
+        if self.pinging && self.transmitter.chunk().is_empty() {
+            self.pinging = false;
+            self.pulse.ping_written(self.clock.now());
+        }
+        if wrote { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// RFC 6455 §7.1.1: the server ends the connection beneath, the client waits for that.
+    fn hangs_up_next(&self) -> bool {
+        self.is_server && !self.hung_up && matches!(self.state, State::Ending { .. })
+    }
+
+    /// Nothing can be written any more. What the peer said last may still be there to read.
+    fn broken(&mut self, cause: io::Error) {
+        self.transmitter.stop();
+        self.unflushed = false;
+        if matches!(self.state, State::Open) {
+            let error = Error::new(ErrorKind::Closed, "send").with_url(&self.welcome.url).with_source(cause);
+            let deadline = self.clock.now() + LINGER;
+            self.state = State::Ending { deadline, closed: Closed::abnormal(), error: Some(error) };
+        }
+    }
+
+    /// Keeps deadlines. Pending if none has passed.
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let due = match &self.state {
+            State::Open => self.pulse.next_at(),
+            State::Closing { deadline, .. } | State::Ending { deadline, .. } => Some(*deadline),
+            State::Ended { .. } => None,
+        };
+        let Some(at) = due else {
+            self.alarm = None;
+            return Poll::Pending;
+        };
+        if self.alarm.as_ref().is_none_or(|alarm| alarm.at != at) {
+            self.alarm = Some(Alarm { at, sleep: self.clock.sleep_until(at) });
+        }
+        if let Some(alarm) = &mut self.alarm {
+            ready!(alarm.sleep.as_mut().poll(cx));
+        }
+        self.alarm = None;
+        if !matches!(self.state, State::Open) {
+            self.end(None);
+            return Poll::Ready(());
+        }
+        if !self.inbox.has_room(self.read_ahead_bytes) {
+            // Who does not read cannot hear: the silence is our own.
+            self.pulse.heard();
+        }
+        let beat = self.pulse.tick(self.clock.now());
+        self.beat(beat);
+        Poll::Ready(())
+    }
+
+    fn beat(&mut self, beat: Beat) {
+        match beat {
+            Beat::Nothing => {}
+            Beat::Ping(payload) => {
+                self.transmitter.ping(Bytes::copy_from_slice(&payload));
+                self.pinging = true;
+            }
+            Beat::Dead => self.give_up(),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended { .. })
+    }
+
+    fn check_open(&self) -> Result<()> {
+        let closed = match &self.state {
+            State::Open => return Ok(()),
+            State::Ending { error: Some(error), .. } | State::Ended { error: Some(error), .. } => {
+                return Err(error.clone());
+            }
+            State::Closing { ours, .. } => ours.clone().closed(Closer::Us, false),
+            State::Ending { closed, .. } | State::Ended { closed, .. } => closed.clone(),
+        };
+        Err(Error::new(ErrorKind::Closed, "send").with_url(&self.welcome.url).with_source(closed))
+    }
+
+    /// What ended the connection, told once.
+    fn take_error(&mut self) -> Option<Error> {
+        match &mut self.state {
+            State::Ended { error, .. } => error.take(),
+            _ => None,
+        }
+    }
+}
+
+impl Inbox {
+    fn push(&mut self, item: Item) {
+        self.bytes += weight(&item);
+        self.items.push_back(item);
+    }
+
+    fn pop(&mut self) -> Option<Item> {
+        let item = self.items.pop_front()?;
+        self.bytes -= weight(&item);
+        if self.items.is_empty() && self.items.capacity() > KEPT_ITEMS {
+            self.items = VecDeque::new();
+        }
+        Some(item)
+    }
+
+    fn drop_last(&mut self) {
+        if let Some(item) = self.items.pop_back() {
+            self.bytes -= weight(&item);
+        }
+    }
+
+    fn has_room(&self, most: usize) -> bool {
+        self.bytes <= most
+    }
+}
+
+fn weight(item: &Item) -> usize {
+    MESSAGE_WEIGHT
+        + match item {
+            Item::Message(message) => message.len(),
+            Item::Piece { data, .. } => data.len(),
+            Item::Ping(_) | Item::Pong(_) | Item::Close(_) => 0,
+        }
+}

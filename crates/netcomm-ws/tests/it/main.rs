@@ -1,0 +1,3 @@
+//! Stories of whole connections.
+
+mod socket;
