@@ -154,6 +154,11 @@ impl Connect {
         self
     }
 
+    /// Whether the address is one.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.address.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
     pub(crate) fn env(&self) -> &Env {
         &self.env
     }

@@ -4,11 +4,15 @@ mod accept;
 mod close;
 mod compression;
 mod connect;
+mod connection;
 #[cfg(feature = "deflate")]
 mod deflate;
 #[cfg(not(feature = "deflate"))]
 #[path = "no_deflate.rs"]
 mod deflate;
+mod dialect;
+#[cfg(feature = "json")]
+mod dialect_json;
 mod extension;
 mod frame;
 mod handshake;
@@ -16,7 +20,9 @@ mod heartbeat;
 mod limits;
 mod mask;
 mod message;
+mod queue;
 mod receive;
+mod reconnect;
 mod role;
 mod shortcut;
 mod socket;
@@ -27,12 +33,21 @@ mod violation;
 pub use accept::AcceptOptions;
 pub use close::{CloseCode, Closed, Closer};
 pub use connect::{Connect, HttpVersion};
+pub use connection::{
+    Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting, Lagged,
+    Link, Listening, Outbound, Prepare, Receipt, Rejected, Resume, Slow, Snapshot, State, States, Status, Subscription,
+};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
+pub use dialect::{Dialect, Plain, Reading, Writing};
+#[cfg(feature = "json")]
+pub use dialect_json::JsonDialect;
 pub use handshake::Refused;
 pub use heartbeat::{Heartbeat, Rtt};
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
+pub use queue::{Overflow, Priority, QueueLimits};
+pub use reconnect::{Reconnect, Verdict};
 pub use role::Role;
 #[cfg(feature = "dial")]
 pub use shortcut::connect;

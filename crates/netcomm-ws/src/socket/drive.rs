@@ -318,6 +318,13 @@ impl Drive {
         if self.poll_alarm(cx).is_pending() { wrote } else { Poll::Ready(()) }
     }
 
+    /// Does what is to be done while nobody takes messages: reads ahead as far as may be, writes, keeps deadlines.
+    pub(crate) fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.receiver.set_streaming(self.skipping);
+        while self.inbox.has_room(self.read_ahead_bytes) && self.poll_read(cx).is_ready() {}
+        self.poll_rest(cx)
+    }
+
     /// Sends what a peer waits for on its own account, if that can be done at once.
     fn answer(&mut self, cx: &mut Context<'_>) {
         if self.transmitter.is_urgent() {

@@ -1,3 +1,5 @@
 //! Stories of whole connections.
 
+mod connection;
 mod socket;
+mod world;

@@ -1,0 +1,386 @@
+//! The task of a connection: from the first dial to the last goodbye, read from top to bottom.
+
+mod attempt;
+mod serve;
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use netcomm_core::{Connectivity, Env, Error, ErrorKind, Network, NetworkChange, Reach, Sleep};
+
+use super::receipt::{Dropped, Slot, Status};
+use super::session::{AnyGreet, AnyPrepare, Resume};
+use super::shared::{Order, Parcel, Shared};
+use super::state::{Delivery, Event, State};
+use super::subscription::Channel;
+use super::window::{Seen, Window};
+use crate::close::Closed;
+use crate::connect::Connect;
+use crate::dialect::Dialect;
+use crate::message::{Message, Text};
+use crate::queue::Entry;
+use crate::reconnect::{Next, Reconnect, Schedule};
+use crate::socket::Socket;
+
+/// What a connection was built with.
+pub(super) struct Plan {
+    pub(super) env: Env,
+    pub(super) connect: Connect,
+    pub(super) prepare: Option<AnyPrepare>,
+    pub(super) greet: Option<AnyGreet>,
+    pub(super) greet_timeout: Duration,
+    pub(super) reconnect: Reconnect,
+    pub(super) dialect: Arc<dyn Dialect>,
+    /// How many messages may be on their way without acknowledgement; `None`: acknowledgements are not in use.
+    pub(super) window: Option<usize>,
+    pub(super) acknowledges: bool,
+    /// How often the application's own ping is sent.
+    pub(super) ping_interval: Option<Duration>,
+    pub(super) probe_timeout: Duration,
+    pub(super) is_lazy: bool,
+}
+
+pub(super) struct Actor {
+    shared: Arc<Shared>,
+    plan: Plan,
+    schedule: Schedule,
+    window: Option<Window<Parcel>>,
+    seen: Seen,
+    session: Option<Text>,
+    /// What goes before anything that waits: subscriptions, acknowledgements, pings.
+    urgent: VecDeque<Message>,
+    /// Taken from the queue, and no room for it yet.
+    held: Option<Entry<Parcel>>,
+    /// Handed to the socket, and not to the operating system.
+    unwritten: Vec<(u64, Arc<Slot>)>,
+    /// Listeners that have no room.
+    full: Vec<Arc<Channel<Delivery>>>,
+    /// When the next message in the queue is of no use any more.
+    expiry: Timer,
+    ping: Timer,
+    network: Network,
+    change: Option<NetworkChange>,
+}
+
+/// A wait that can be moved.
+#[derive(Default)]
+struct Timer {
+    armed: Option<(Instant, Sleep)>,
+}
+
+/// How it all ends.
+struct End {
+    closed: Option<Closed>,
+    cause: Option<Error>,
+}
+
+/// How one connection ends.
+enum Served {
+    Lost(Error),
+    /// Its owner wants another.
+    Renewed,
+    /// Its owner wants no more.
+    Closed(Closed),
+}
+
+impl Actor {
+    pub(super) fn new(shared: Arc<Shared>, plan: Plan) -> Self {
+        let network = plan.env.connectivity().current();
+        Self {
+            shared,
+            schedule: Schedule::new(plan.reconnect.clone()),
+            window: plan.window.map(Window::new),
+            plan,
+            seen: Seen::default(),
+            session: None,
+            urgent: VecDeque::new(),
+            held: None,
+            unwritten: Vec::new(),
+            full: Vec::new(),
+            expiry: Timer::default(),
+            ping: Timer::default(),
+            network,
+            change: None,
+        }
+    }
+
+    /// Lives.
+    pub(super) async fn run(mut self) {
+        // Whatever ends the task, those who wait for it are told.
+        let mut farewell = Farewell { shared: Arc::clone(&self.shared), end: None };
+        let end = self.live().await;
+        self.give_up_sent();
+        farewell.end = Some(end);
+    }
+
+    async fn live(&mut self) -> End {
+        if self.plan.is_lazy
+            && let Err(end) = self.until_wanted().await
+        {
+            return end;
+        }
+        let (mut refresh, mut cause) = (false, None);
+        loop {
+            if let Err(end) = self.until_online(cause.as_ref()).await {
+                return end;
+            }
+            let mut socket = match self.attempt(refresh, cause.take()).await {
+                Ok(socket) => socket,
+                Err(Failed::Ordered(end)) => return end,
+                Err(Failed::Error(error)) => match self.next(error) {
+                    Ok((again, at, error)) => {
+                        refresh = again;
+                        match self.wait(at, error).await {
+                            Ok(error) => cause = Some(error),
+                            Err(end) => return end,
+                        }
+                        continue;
+                    }
+                    Err(end) => return end,
+                },
+            };
+            refresh = false;
+            let since = self.shared.now();
+            let served = self.serve(&mut socket).await;
+            let uptime = self.shared.now().saturating_duration_since(since);
+            self.lose(&socket);
+            drop(socket);
+            let error = match served {
+                Served::Closed(closed) => return End { closed: Some(closed), cause: None },
+                Served::Renewed => {
+                    self.schedule.lost(self.shared.now());
+                    continue;
+                }
+                Served::Lost(error) => error,
+            };
+            if self.window.is_none() {
+                self.shared.fail_requests(&error);
+            }
+            self.shared.tell(|| Event::Lost { cause: error.clone(), uptime });
+            match self.next(error) {
+                Ok((again, at, error)) => {
+                    refresh = again;
+                    match self.wait(at, error).await {
+                        Ok(error) => cause = Some(error),
+                        Err(end) => return end,
+                    }
+                }
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// What follows a failure: whether with other credentials, when, and the failure itself.
+    fn next(&mut self, error: Error) -> Result<(bool, Instant, Error), End> {
+        let now = self.shared.now();
+        match self.schedule.failed(now, &error, self.plan.env.random()) {
+            Next::At(at) => Ok((false, at, error)),
+            Next::RefreshThenAt(at) => Ok((true, at, error)),
+            Next::GiveUp(why) => {
+                let closed = closed_of(&error);
+                Err(End { closed, cause: Some(error.with_gave_up(why)) })
+            }
+        }
+    }
+
+    /// Waits until somebody wants the connection.
+    async fn until_wanted(&mut self) -> Result<(), End> {
+        poll_fn(|cx| {
+            match self.poll_desk(cx) {
+                Poll::Ready(Order::Close(_)) => return Poll::Ready(Err(End { closed: None, cause: None })),
+                Poll::Ready(Order::Start | Order::Renew) => return Poll::Ready(Ok(())),
+                Poll::Pending => {}
+            }
+            if self.shared.has_queued() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        })
+        .await
+    }
+
+    /// Waits until there is a network.
+    async fn until_online(&mut self, cause: Option<&Error>) -> Result<(), End> {
+        self.network = self.plan.env.connectivity().current();
+        if self.network.reach != Reach::Offline {
+            return Ok(());
+        }
+        let cause = cause.cloned().unwrap_or_else(|| Error::new(ErrorKind::Offline, "connect"));
+        let attempt = self.schedule.attempt() - 1;
+        self.shared.set(State::Backoff { attempt, until: None, cause: cause.clone() });
+        self.shared.tell(|| Event::Waiting { attempt, wait: None, cause });
+        poll_fn(|cx| {
+            if let Poll::Ready(Order::Close(_)) = self.poll_desk(cx) {
+                return Poll::Ready(Err(End { closed: None, cause: None }));
+            }
+            loop {
+                ready!(self.poll_network(cx));
+                if self.network.reach != Reach::Offline {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for the next try; word of another network makes it come sooner.
+    async fn wait(&mut self, at: Instant, cause: Error) -> Result<Error, End> {
+        let now = self.shared.now();
+        let attempt = self.schedule.attempt().saturating_sub(1);
+        self.shared.set(State::Backoff { attempt, until: Some(at), cause: cause.clone() });
+        self.shared.tell(|| Event::Waiting {
+            attempt,
+            wait: Some(at.saturating_duration_since(now)),
+            cause: cause.clone(),
+        });
+        self.network = self.plan.env.connectivity().current();
+        let clock = Arc::clone(self.plan.env.clock());
+        let mut sleep = clock.sleep_until(at);
+        poll_fn(|cx| {
+            match self.poll_desk(cx) {
+                Poll::Ready(Order::Close(_)) => {
+                    return Poll::Ready(Err(End { closed: closed_of(&cause), cause: None }));
+                }
+                Poll::Ready(Order::Renew | Order::Start) => return Poll::Ready(Ok(())),
+                Poll::Pending => {}
+            }
+            if self.poll_network(cx).is_ready() {
+                self.shared.tell(|| Event::NetworkChanged);
+                if let Some(sooner) = self.schedule.network_changed(clock.now(), self.plan.env.random()) {
+                    sleep = clock.sleep_until(sooner);
+                }
+                cx.waker().wake_by_ref();
+            }
+            sleep.as_mut().poll(cx).map(Ok)
+        })
+        .await?;
+        self.schedule.trying();
+        Ok(cause)
+    }
+
+    /// What is to be done whatever else is going on: the owner's orders, and messages whose time is over.
+    fn poll_desk(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
+        let order = self.shared.poll_order(cx);
+        let clock = Arc::clone(self.shared.clock());
+        loop {
+            let next = self.shared.expire();
+            if self.expiry.poll(next, |at| clock.sleep_until(at), cx).is_pending() {
+                return order;
+            }
+        }
+    }
+
+    /// Ready when the network is another.
+    fn poll_network(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let connectivity: &dyn Connectivity = &**self.plan.env.connectivity();
+        let network = self.network;
+        let change = self.change.get_or_insert_with(|| connectivity.changed(network));
+        self.network = ready!(change.as_mut().poll(cx));
+        self.change = None;
+        Poll::Ready(())
+    }
+
+    /// The connection is gone: whatever was on its way is either sent again, or nobody knows.
+    fn lose(&mut self, socket: &Socket) {
+        self.shared.set_rtt(socket.rtt());
+        self.urgent.clear();
+        self.full.clear();
+        if let Some(held) = self.held.take() {
+            self.shared.put_back(held);
+        }
+        self.shared.drop_volatile();
+        for (id, slot) in std::mem::take(&mut self.unwritten) {
+            let is_kept = self.window.is_some();
+            if !is_kept {
+                self.unknown(id, &slot);
+            }
+        }
+        self.tell_written();
+    }
+
+    /// Nobody will learn what became of what was sent and not acknowledged.
+    fn give_up_sent(&mut self) {
+        let Some(window) = &mut self.window else {
+            return;
+        };
+        let left: Vec<_> = window.drain().collect();
+        for (parcel, was_sent) in left {
+            if was_sent {
+                self.unknown(parcel.id, &parcel.slot);
+            } else {
+                parcel.slot.set(Status::Dropped(Dropped::Closed));
+                self.shared.count(|counts| counts.dropped += 1);
+                self.shared.tell(|| Event::Dropped { id: parcel.id, why: Dropped::Closed });
+            }
+        }
+        self.tell_written();
+    }
+
+    fn unknown(&self, id: u64, slot: &Slot) {
+        slot.set(Status::Unknown);
+        self.shared.count(|counts| counts.unknown += 1);
+        self.shared.tell(|| Event::Unknown { id });
+    }
+
+    fn tell_written(&self) {
+        self.shared.written(self.window.as_ref().map_or(0, Window::len));
+    }
+
+    fn resume(&self) -> Resume {
+        Resume {
+            session: self.session.clone(),
+            received_up_to: self.seen.up_to(),
+            unacknowledged_from: self.window.as_ref().and_then(Window::first),
+        }
+    }
+}
+
+/// Why a try came to nothing.
+enum Failed {
+    Error(Error),
+    Ordered(End),
+}
+
+/// Tells the end, even where the task is dropped before it.
+struct Farewell {
+    shared: Arc<Shared>,
+    end: Option<End>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let End { closed, cause } = self.end.take().unwrap_or_else(|| {
+            let detail = "the task of the connection was dropped";
+            End { closed: None, cause: Some(Error::new(ErrorKind::Canceled, "connect").with_detail(detail)) }
+        });
+        let state = State::Closed { closed: closed.clone(), cause: cause.clone() };
+        self.shared.close(state, Event::Closed { closed, cause });
+    }
+}
+
+impl Timer {
+    /// What it is set to.
+    fn at(&self) -> Option<Instant> {
+        self.armed.as_ref().map(|(at, _)| *at)
+    }
+
+    /// Ready when that time has come; it may be another than the last time.
+    fn poll(&mut self, at: Option<Instant>, sleep: impl FnOnce(Instant) -> Sleep, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = at else {
+            self.armed = None;
+            return Poll::Pending;
+        };
+        if self.armed.as_ref().is_none_or(|(armed, _)| *armed != at) {
+            self.armed = Some((at, sleep(at)));
+        }
+        if let Some((_, sleep)) = &mut self.armed {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        self.armed = None;
+        Poll::Ready(())
+    }
+}
+
+fn closed_of(error: &Error) -> Option<Closed> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref::<Closed>()).cloned()
+}

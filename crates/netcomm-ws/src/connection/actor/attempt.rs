@@ -1,0 +1,131 @@
+//! One try: where to, the handshake, the greeting.
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use netcomm_core::{Error, Phase, Result};
+
+use super::{Actor, Failed, End};
+use crate::connect::Connect;
+use crate::connection::session::{AnyGreet, AnyPrepare, Attempt, Greeting, Link, Resume};
+use crate::connection::shared::{Order, Shared};
+use crate::connection::state::{Event, State};
+use crate::connection::window::{Ack, Seen};
+use crate::message::Message;
+use crate::socket::Socket;
+
+/// What a try needs; it knows nothing of the rest.
+struct Try {
+    shared: Arc<Shared>,
+    connect: Connect,
+    prepare: Option<AnyPrepare>,
+    greet: Option<AnyGreet>,
+    greet_timeout: Duration,
+    resume: Resume,
+}
+
+/// What a try comes to.
+struct Opened {
+    socket: Socket,
+    greeting: Greeting,
+    kept: Vec<Message>,
+}
+
+impl Actor {
+    /// Tries once, and gets everything ready for messages.
+    pub(super) async fn attempt(&mut self, refresh: bool, cause: Option<Error>) -> Result<Socket, Failed> {
+        let number = self.schedule.attempt();
+        self.shared.count(|counts| counts.attempts += 1);
+        self.shared.set(State::Connecting { attempt: number });
+        self.shared.tell(|| Event::Connecting { attempt: number });
+        let one = Try {
+            shared: Arc::clone(&self.shared),
+            connect: self.plan.connect.clone(),
+            prepare: self.plan.prepare.clone(),
+            greet: self.plan.greet.clone(),
+            greet_timeout: self.plan.greet_timeout,
+            resume: self.resume(),
+        };
+        // On the heap: it is large, and there only for a moment.
+        let mut trying = Box::pin(one.run(Attempt { number, refresh, cause }));
+        let opened = poll_fn(|cx| {
+            match self.poll_desk(cx) {
+                Poll::Ready(Order::Close(_)) => {
+                    return Poll::Ready(Err(Failed::Ordered(End { closed: None, cause: None })));
+                }
+                // It is being made already.
+                Poll::Ready(Order::Start | Order::Renew) => cx.waker().wake_by_ref(),
+                Poll::Pending => {}
+            }
+            trying.as_mut().poll(cx).map_err(Failed::Error)
+        })
+        .await?;
+        drop(trying);
+        let Opened { socket, greeting, kept } = opened;
+        self.schedule.opened();
+        self.welcome(greeting, kept);
+        Ok(socket)
+    }
+
+    /// Topics first, then what was not acknowledged, then what waits.
+    fn welcome(&mut self, greeting: Greeting, kept: Vec<Message>) {
+        let Greeting { session, recovered, acknowledged_up_to, .. } = greeting;
+        if session.is_some() {
+            self.session = session;
+        }
+        if !recovered {
+            self.seen = Seen::default();
+        }
+        if let Some(sequence) = acknowledged_up_to {
+            self.acknowledged(Ack::UpTo(sequence));
+        }
+        let resent = self.window.as_mut().map_or(0, |window| {
+            window.rewind();
+            window.len()
+        });
+        let dialect = &self.plan.dialect;
+        self.urgent.extend(self.shared.topics().iter().filter_map(|topic| dialect.subscribe(topic)));
+        let now = self.shared.now();
+        self.schedule.ready(now);
+        self.shared.count(|counts| counts.connections += 1);
+        self.shared.set(State::Ready);
+        self.shared.tell(|| Event::Ready { recovered, resent });
+        for message in kept {
+            self.deliver(message);
+        }
+    }
+}
+
+impl Try {
+    async fn run(self, attempt: Attempt) -> Result<Opened> {
+        let connect = match &self.prepare {
+            Some(prepare) => prepare.prepare(self.connect, attempt).await?,
+            None => self.connect,
+        };
+        let mut socket = connect.connect().await?;
+        let mut kept = Vec::new();
+        let Some(greet) = &self.greet else {
+            return Ok(Opened { socket, greeting: Greeting::default(), kept });
+        };
+        self.shared.set(State::Open);
+        let clock = self.shared.clock();
+        let greeting = {
+            let mut link = Link::new(&mut socket, &mut kept);
+            let mut greeting = pin!(greet.greet(&mut link, &self.resume));
+            let mut patience = clock.sleep_until(clock.now() + self.greet_timeout);
+            poll_fn(|cx| {
+                if let Poll::Ready(greeting) = greeting.as_mut().poll(cx) {
+                    return Poll::Ready(greeting);
+                }
+                patience.as_mut().poll(cx).map(|()| {
+                    Err(Error::timeout("greet", Phase::Wait).with_detail("the greeting took too long"))
+                })
+            })
+            .await?
+        };
+        Ok(Opened { socket, greeting, kept })
+    }
+}

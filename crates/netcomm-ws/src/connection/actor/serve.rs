@@ -1,0 +1,314 @@
+//! A connection that is ready: what goes out, what comes in, and what else may happen.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use netcomm_core::{Error, Result};
+
+use super::{Actor, Served};
+use crate::connection::receipt::{Dropped, Status};
+use crate::connection::shared::{Order, TopicChange};
+use crate::connection::state::{Delivery, Event, State};
+use crate::connection::subscription::Heard;
+use crate::connection::window::Ack;
+use crate::dialect::{Reading, Writing};
+use crate::message::Message;
+use crate::socket::{Drive, Socket};
+
+/// So many messages come in before others of the same thread have their turn.
+const TURNS: usize = 64;
+
+/// What there was to send.
+enum Sent {
+    Message,
+    Nothing,
+    /// There is no room on the wire, or it is closed.
+    Blocked,
+}
+
+impl Actor {
+    /// Serves a connection to its end.
+    pub(super) async fn serve(&mut self, socket: &mut Socket) -> Served {
+        let mut is_closing = false;
+        poll_fn(|cx| self.poll_serve(socket, &mut is_closing, cx)).await
+    }
+
+    fn poll_serve(&mut self, socket: &mut Socket, is_closing: &mut bool, cx: &mut Context<'_>) -> Poll<Served> {
+        match self.poll_desk(cx) {
+            Poll::Ready(Order::Close(body)) => {
+                socket.drive().start_close(body);
+                self.shared.set(State::Closing);
+                *is_closing = true;
+            }
+            Poll::Ready(Order::Renew) => return Poll::Ready(Served::Renewed),
+            // It was: whatever comes next is asked for by the next poll.
+            Poll::Ready(Order::Start) => cx.waker().wake_by_ref(),
+            Poll::Pending => {}
+        }
+        if *is_closing {
+            return self.poll_goodbye(socket, cx);
+        }
+        self.look_at_topics();
+        self.poll_ping(cx);
+        while self.poll_network(cx).is_ready() {
+            // What was sent over the old network may be lost, and nobody would tell.
+            socket.drive().probe(self.plan.probe_timeout);
+            self.shared.tell(|| Event::NetworkChanged);
+        }
+        for _ in 0..TURNS {
+            self.send(socket.drive(), cx);
+            match self.receive(socket, cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Served::Lost(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Hears out the peer, as far as its listeners do.
+    fn poll_goodbye(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<Served> {
+        let closed = ready!(socket.drive().poll_closed(cx));
+        while let Poll::Ready(Some(Ok(message))) = socket.drive().poll_recv(cx) {
+            self.deliver(message);
+        }
+        Poll::Ready(Served::Closed(closed))
+    }
+
+    /// Hands over whatever there is, and flushes once.
+    fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) {
+        while let Sent::Message = self.send_one(drive, cx) {}
+        if !self.unwritten.is_empty() && drive.poll_flush(cx).is_ready_and(|flushed| flushed.is_ok()) {
+            for (_, slot) in self.unwritten.drain(..) {
+                slot.set(Status::Written);
+            }
+            self.tell_written();
+        }
+    }
+
+    fn send_one(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> Sent {
+        // What ended the connection is told by who reads.
+        let Poll::Ready(Ok(())) = drive.poll_ready(cx) else {
+            return Sent::Blocked;
+        };
+        if let Some(message) = self.urgent.pop_front() {
+            return start(drive, message);
+        }
+        if self.window.is_some() { self.send_numbered(drive) } else { self.send_once(drive) }
+    }
+
+    /// The next message that waits.
+    fn send_once(&mut self, drive: &mut Drive) -> Sent {
+        let Some(entry) = self.held.take().or_else(|| self.shared.pop()) else {
+            return Sent::Nothing;
+        };
+        let parcel = entry.item.payload;
+        let writing = Writing {
+            request: parcel.request,
+            topic: parcel.topic.as_deref(),
+            ..Writing::plain(&parcel.message)
+        };
+        match self.plan.dialect.write(writing) {
+            Ok(message) => {
+                self.shared.count(|counts| counts.sent += 1);
+                self.unwritten.push((parcel.id, parcel.slot));
+                start(drive, message)
+            }
+            Err(error) => {
+                self.refuse(parcel.id, parcel.request, error);
+                parcel.slot.set(Status::Dropped(Dropped::Refused));
+                Sent::Message
+            }
+        }
+    }
+
+    /// The next message that was not acknowledged and is not on this connection yet, or else the next that waits.
+    fn send_numbered(&mut self, drive: &mut Drive) -> Sent {
+        let Some(window) = &mut self.window else {
+            return Sent::Nothing;
+        };
+        if window.turn().is_none() {
+            if !window.has_room() {
+                return Sent::Nothing;
+            }
+            let Some(entry) = self.held.take().or_else(|| self.shared.pop()) else {
+                return Sent::Nothing;
+            };
+            if entry.item.volatile {
+                self.held = Some(entry);
+                return self.send_once(drive);
+            }
+            window.push(entry.item.payload);
+        }
+        let Some(turn) = window.turn() else {
+            return Sent::Nothing;
+        };
+        let parcel = turn.message;
+        let writing = Writing {
+            sequence: Some(turn.sequence),
+            redelivered: turn.redelivered,
+            request: parcel.request,
+            topic: parcel.topic.as_deref(),
+            ..Writing::plain(&parcel.message)
+        };
+        let resent = u64::from(turn.redelivered);
+        match self.plan.dialect.write(writing) {
+            Ok(message) => {
+                self.unwritten.push((parcel.id, Arc::clone(&parcel.slot)));
+                window.sent();
+                self.shared.count(|counts| (counts.sent, counts.resent) = (counts.sent + 1, counts.resent + resent));
+                start(drive, message)
+            }
+            Err(error) => {
+                if let Some(parcel) = window.refuse() {
+                    self.refuse(parcel.id, parcel.request, error);
+                    parcel.slot.set(Status::Dropped(Dropped::Refused));
+                }
+                Sent::Message
+            }
+        }
+    }
+
+    /// The dialect has no words for a message.
+    fn refuse(&self, id: u64, request: Option<u64>, error: Error) {
+        self.shared.count(|counts| counts.dropped += 1);
+        self.shared.tell(|| Event::Dropped { id, why: Dropped::Refused });
+        if let Some(number) = request {
+            // Whoever asked may have left.
+            let _gone = self.shared.answer(number, Err(error));
+        }
+    }
+
+    /// Takes the next message, unless a listener has no room for it.
+    fn receive(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.full.retain(|channel| channel.poll_room(cx).is_pending());
+        if !self.full.is_empty() {
+            // Writing goes on, and so do the peer's pings.
+            while socket.drive().poll_hold(cx).is_ready() && socket.closed().is_none() {}
+            return Poll::Pending;
+        }
+        match ready!(socket.drive().poll_recv(cx)) {
+            Some(Ok(message)) => {
+                self.deliver(message);
+                Poll::Ready(Ok(()))
+            }
+            Some(Err(error)) => Poll::Ready(Err(error)),
+            None => Poll::Ready(Err(socket.farewell("receive"))),
+        }
+    }
+
+    /// Gives a message to whom it is for.
+    pub(super) fn deliver(&mut self, message: Message) {
+        self.shared.count(|counts| counts.received += 1);
+        let reading = self.plan.dialect.read(message.clone()).unwrap_or_else(|cause| {
+            self.shared.tell(|| Event::Misread { cause });
+            Reading::plain(message)
+        });
+        let Reading { message, topic, answers, sequence, ack } = reading;
+        if let Some(ack) = ack {
+            self.acknowledged(ack);
+        }
+        let duplicate = sequence.is_some_and(|sequence| self.seen.note(sequence));
+        if duplicate {
+            self.shared.count(|counts| counts.duplicates += 1);
+        }
+        if let Some(message) = message {
+            match answers {
+                Some(number) => {
+                    if self.shared.answer(number, Ok(message)).is_err() {
+                        self.unclaimed(topic);
+                    }
+                }
+                None => self.hand_out(Delivery { message, topic, sequence, duplicate }),
+            }
+        }
+        if let Some(sequence) = sequence.filter(|_| self.plan.acknowledges) {
+            self.urgent.extend(self.plan.dialect.acknowledge(sequence));
+        }
+    }
+
+    fn hand_out(&mut self, delivery: Delivery) {
+        let listeners = self.shared.listeners(delivery.topic.as_ref());
+        let bytes = delivery.message.len();
+        let (mut heard, mut left) = (false, false);
+        for channel in &*listeners {
+            match channel.push(delivery.clone(), bytes) {
+                Heard::Gone => left = true,
+                Heard::Yes => heard = true,
+                Heard::Full => {
+                    heard = true;
+                    self.full.push(Arc::clone(channel));
+                }
+            }
+        }
+        if left {
+            self.shared.prune();
+        }
+        if !heard {
+            self.unclaimed(delivery.topic);
+        }
+    }
+
+    fn unclaimed(&self, topic: Option<crate::message::Text>) {
+        self.shared.count(|counts| counts.unclaimed += 1);
+        self.shared.tell(|| Event::Unclaimed { topic });
+    }
+
+    pub(super) fn acknowledged(&mut self, ack: Ack) {
+        let Some(window) = &mut self.window else {
+            return;
+        };
+        for parcel in window.acknowledge(ack) {
+            parcel.slot.set(Status::Acknowledged);
+        }
+        if self.unwritten.is_empty() {
+            self.tell_written();
+        }
+    }
+
+    fn look_at_topics(&mut self) {
+        let dialect = &self.plan.dialect;
+        self.urgent.extend(self.shared.take_topic_changes().iter().filter_map(|change| match change {
+            TopicChange::Added(topic) => dialect.subscribe(topic),
+            TopicChange::Left(topic) => dialect.unsubscribe(topic),
+        }));
+    }
+
+    /// The application's own ping.
+    fn poll_ping(&mut self, cx: &mut Context<'_>) {
+        let Some(interval) = self.plan.ping_interval else {
+            return;
+        };
+        let clock = Arc::clone(self.shared.clock());
+        loop {
+            let at = self.ping.at().unwrap_or_else(|| clock.now() + interval);
+            if self.ping.poll(Some(at), |at| clock.sleep_until(at), cx).is_pending() {
+                return;
+            }
+            self.urgent.extend(self.plan.dialect.ping());
+        }
+    }
+}
+
+fn start(drive: &mut Drive, message: Message) -> Sent {
+    match drive.start_send(message) {
+        Ok(()) => Sent::Message,
+        Err(_) => Sent::Blocked,
+    }
+}
+
+trait ReadyAnd<T> {
+    /// Whether it is ready, and with something of that kind.
+    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool;
+}
+
+impl<T> ReadyAnd<T> for Poll<T> {
+    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool {
+        match self {
+            Self::Ready(value) => test(value),
+            Self::Pending => false,
+        }
+    }
+}

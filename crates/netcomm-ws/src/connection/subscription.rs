@@ -1,0 +1,376 @@
+//! From the one task of a connection to whoever listens: bounded, with a word about what was left out.
+
+use std::collections::VecDeque;
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+
+/// What happens to a listener that is slower than what it listens to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Slow {
+    /// The connection stops reading until there is room: nothing is left out, and the peer has to wait.
+    Wait,
+    /// The oldest item goes, and the listener is told how many went.
+    DropOldest,
+    /// The newest item goes, and the listener is told how many went.
+    DropNewest,
+}
+
+/// How much waits for a listener, and what happens when that is too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Listening {
+    /// Items that wait at most; 0 is read as 1. Default 256.
+    pub items: usize,
+    /// Bytes of payload that wait at most; one item may always wait. Default 4 MiB.
+    pub bytes: usize,
+    /// What happens when more comes. Default [`Slow::Wait`].
+    pub slow: Slow,
+}
+
+impl Default for Listening {
+    fn default() -> Self {
+        Self { items: 256, bytes: 4 * 1024 * 1024, slow: Slow::Wait }
+    }
+}
+
+impl Listening {
+    /// The same with another [`items`](Self::items).
+    #[must_use]
+    pub const fn with_items(self, items: usize) -> Self {
+        Self { items, ..self }
+    }
+
+    /// The same with another [`bytes`](Self::bytes).
+    #[must_use]
+    pub const fn with_bytes(self, bytes: usize) -> Self {
+        Self { bytes, ..self }
+    }
+
+    /// The same with another [`slow`](Self::slow).
+    #[must_use]
+    pub const fn with_slow(self, slow: Slow) -> Self {
+        Self { slow, ..self }
+    }
+}
+
+/// So many items were left out since the last one: the listener was too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lagged(pub u64);
+
+impl fmt::Display for Lagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} items left out for a slow listener", self.0)
+    }
+}
+
+impl StdError for Lagged {}
+
+/// What a listener holds: a [`Stream`] that ends when its connection is closed for good, or its subject is given up.
+///
+/// Dropping it ends the listening.
+pub struct Subscription<T> {
+    channel: Arc<Channel<T>>,
+    leave: Option<Leave>,
+}
+
+/// What is to be done when a listener leaves.
+type Leave = Box<dyn FnOnce() + Send + Sync>;
+
+/// The other end, kept by the connection.
+pub(crate) struct Channel<T> {
+    state: Mutex<Inner<T>>,
+    limits: Listening,
+}
+
+/// Whether somebody heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Heard {
+    Yes,
+    /// And the next one has to [wait](Channel::poll_room).
+    Full,
+    /// Nobody listens any more.
+    Gone,
+}
+
+struct Inner<T> {
+    items: VecDeque<(T, usize)>,
+    bytes: usize,
+    lagged: u64,
+    /// Whether nothing more will come.
+    ended: bool,
+    /// Whether nobody listens any more.
+    left: bool,
+    listener: Option<Waker>,
+    /// Who waits for room.
+    sender: Option<Waker>,
+}
+
+impl<T> Subscription<T> {
+    pub(crate) fn new(limits: Listening) -> (Self, Arc<Channel<T>>) {
+        let inner = Inner {
+            items: VecDeque::new(),
+            bytes: 0,
+            lagged: 0,
+            ended: false,
+            left: false,
+            listener: None,
+            sender: None,
+        };
+        let channel = Arc::new(Channel { state: Mutex::new(inner), limits });
+        (Self { channel: Arc::clone(&channel), leave: None }, channel)
+    }
+
+    /// The same, and `leave` is called after it is dropped.
+    pub(crate) fn with_leave(self, leave: impl FnOnce() + Send + Sync + 'static) -> Self {
+        let mut with = self;
+        with.leave = Some(Box::new(leave));
+        with
+    }
+
+    /// The next item; `None` when no more will come.
+    ///
+    /// # Errors
+    ///
+    /// [`Lagged`] where items are missing before the next one; never with [`Slow::Wait`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<T, Lagged>> {
+        poll_fn(|cx| self.channel.poll_next(cx)).await
+    }
+
+    /// How many items wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.channel.lock().items.len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl<T> Stream for Subscription<T> {
+    type Item = Result<T, Lagged>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.channel.poll_next(cx)
+    }
+}
+
+impl<T> Drop for Subscription<T> {
+    fn drop(&mut self) {
+        let (items, sender) = {
+            let mut inner = self.channel.lock();
+            inner.left = true;
+            inner.bytes = 0;
+            (std::mem::take(&mut inner.items), inner.sender.take())
+        };
+        drop(items);
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+        if let Some(leave) = self.leave.take() {
+            leave();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Subscription<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.channel.lock();
+        f.debug_struct("Subscription").field("len", &inner.items.len()).field("ended", &inner.ended).finish()
+    }
+}
+
+impl<T> Channel<T> {
+    /// Whether nobody listens any more.
+    pub(crate) fn has_left(&self) -> bool {
+        self.lock().left
+    }
+
+    /// Waits until an item can be taken without leaving one out, where the listener asked for that.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.limits.slow != Slow::Wait {
+            return Poll::Ready(());
+        }
+        let mut inner = self.lock();
+        if inner.left || inner.has_room(&self.limits) {
+            return Poll::Ready(());
+        }
+        inner.sender = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Takes an item that weighs so many bytes.
+    pub(crate) fn push(&self, item: T, bytes: usize) -> Heard {
+        let (listener, dropped, is_full) = {
+            let mut inner = self.lock();
+            if inner.left {
+                return Heard::Gone;
+            }
+            let mut dropped = None;
+            if self.limits.slow == Slow::DropNewest && !inner.has_room(&self.limits) {
+                inner.lagged += 1;
+                return Heard::Yes;
+            }
+            while self.limits.slow == Slow::DropOldest && !inner.has_room(&self.limits) {
+                let Some((oldest, bytes)) = inner.items.pop_front() else {
+                    break;
+                };
+                inner.bytes -= bytes;
+                inner.lagged += 1;
+                dropped = Some(oldest);
+            }
+            inner.items.push_back((item, bytes));
+            inner.bytes += bytes;
+            let is_full = self.limits.slow == Slow::Wait && !inner.has_room(&self.limits);
+            (inner.listener.take(), dropped, is_full)
+        };
+        drop(dropped);
+        if let Some(listener) = listener {
+            listener.wake();
+        }
+        if is_full { Heard::Full } else { Heard::Yes }
+    }
+
+    /// Nothing more will come.
+    pub(crate) fn end(&self) {
+        let listener = {
+            let mut inner = self.lock();
+            inner.ended = true;
+            inner.listener.take()
+        };
+        if let Some(listener) = listener {
+            listener.wake();
+        }
+    }
+
+    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
+        let (item, sender) = {
+            let mut inner = self.lock();
+            // What is missing is missing from the front, or from the end.
+            let is_front = self.limits.slow == Slow::DropOldest || inner.items.is_empty();
+            if inner.lagged > 0 && is_front {
+                return Poll::Ready(Some(Err(Lagged(std::mem::take(&mut inner.lagged)))));
+            }
+            match inner.items.pop_front() {
+                Some((item, bytes)) => {
+                    inner.bytes -= bytes;
+                    if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
+                        inner.items = VecDeque::new();
+                    }
+                    let sender = if inner.has_room(&self.limits) { inner.sender.take() } else { None };
+                    (item, sender)
+                }
+                None if inner.ended => return Poll::Ready(None),
+                None => {
+                    inner.listener = Some(cx.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        };
+        if let Some(sender) = sender {
+            sender.wake();
+        }
+        Poll::Ready(Some(Ok(item)))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for that many items is kept while none wait.
+const KEPT_ITEMS: usize = 4;
+
+impl<T> Inner<T> {
+    fn has_room(&self, limits: &Listening) -> bool {
+        self.items.is_empty() || (self.items.len() < limits.items.max(1) && self.bytes < limits.bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn listening(slow: Slow) -> (Subscription<u32>, Arc<Channel<u32>>) {
+        Subscription::new(Listening::default().with_items(2).with_bytes(10).with_slow(slow))
+    }
+
+    /// Everything that can be had at once; `-n` for a lag of n.
+    fn drain(subscription: &Subscription<u32>) -> Vec<i64> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut seen = Vec::new();
+        while let Poll::Ready(Some(item)) = subscription.channel.poll_next(&mut cx) {
+            seen.push(item.map_or_else(|Lagged(count)| -(count as i64), i64::from));
+        }
+        seen
+    }
+
+    #[test]
+    fn who_is_slow_is_told_what_is_missing_and_where() {
+        for (slow, expected) in [(Slow::DropOldest, [-3, 4, 5]), (Slow::DropNewest, [1, 2, -3])] {
+            let (subscription, channel) = listening(slow);
+            assert!((1..=5).all(|item| channel.push(item, 1) == Heard::Yes));
+            assert_eq!(drain(&subscription), expected, "{slow:?}");
+            assert_eq!(channel.push(6, 1), Heard::Yes);
+            assert_eq!(drain(&subscription), [6], "told once");
+        }
+    }
+
+    #[test]
+    fn a_sender_that_waits_is_woken_by_room_and_by_leaving() {
+        for leaves in [false, true] {
+            let (subscription, channel) = listening(Slow::Wait);
+            let counter = Arc::new(Counter::default());
+            let waker = Waker::from(Arc::clone(&counter));
+            let mut cx = Context::from_waker(&waker);
+            assert!(channel.poll_room(&mut cx).is_ready());
+            assert_eq!(channel.push(1, 20), Heard::Full, "one may always wait, whatever its size");
+            assert!(channel.poll_room(&mut cx).is_pending());
+            if leaves {
+                drop(subscription);
+                assert_eq!(channel.push(2, 1), Heard::Gone);
+                assert!(channel.has_left());
+            } else {
+                assert_eq!(drain(&subscription), [1]);
+            }
+            assert_eq!(counter.0.load(Ordering::Relaxed), 1);
+            assert!(channel.poll_room(&mut cx).is_ready());
+        }
+    }
+
+    #[test]
+    fn the_end_comes_after_what_waits() {
+        let (subscription, channel) = listening(Slow::Wait);
+        assert_eq!(channel.push(1, 1), Heard::Yes);
+        channel.end();
+        assert_eq!(drain(&subscription), [1]);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(channel.poll_next(&mut cx), Poll::Ready(None));
+    }
+}
