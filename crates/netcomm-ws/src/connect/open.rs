@@ -12,7 +12,7 @@ use tungstenite::handshake::client::generate_key;
 use super::address::Address;
 use super::h1::{self, Bounds};
 #[cfg(feature = "http2")]
-use super::h2;
+use super::h2::{self as second, Outcome};
 use super::patience::Patience;
 use super::places::Places;
 use super::redirect;
@@ -241,17 +241,17 @@ impl Journey<'_> {
     ) -> Result<Option<Hop<T>>> {
         let headers = handshake::over_h2(&self.wish())?;
         let uri = self.stream_uri()?;
-        let outcome = h2::ask(io, &uri, headers, self.bounds(), &self.patience).await;
+        let outcome = second::ask(io, &uri, headers, self.bounds(), &self.patience).await;
         match outcome.map_err(|error| self.fell(error))? {
-            h2::Outcome::NotSpoken => {
+            Outcome::NotSpoken => {
                 self.disconnected("no extended CONNECT");
                 Ok(None)
             }
-            h2::Outcome::Refused(refused) => {
+            Outcome::Refused(refused) => {
                 self.disconnected("refused");
                 Ok(Some(Hop::Refused(refused)))
             }
-            h2::Outcome::Open(open) => {
+            Outcome::Open(open) => {
                 let (io, status, headers) = *open;
                 let agreed = handshake::check(&headers, self.asked(), extensions).map_err(|error| self.fell(error))?;
                 Ok(Some(Hop::Open(Box::new(self.opened(io, BytesMut::new(), (status, headers), agreed)))))
