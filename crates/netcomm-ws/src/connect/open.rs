@@ -26,6 +26,7 @@ pub(crate) struct Opened<T> {
     /// What came behind the head: the first frames of an eager peer. No memory if there are none.
     pub(crate) rest: BytesMut,
     /// The answer's status: 101, or 200 over HTTP/2. What a server opens has the status that it answered.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fields say all that users ask for"))]
     pub(crate) status: StatusCode,
     /// The other side's header fields.
     pub(crate) headers: HeaderMap,
@@ -262,7 +263,7 @@ impl Journey<'_> {
     /// RFC 8441 §4 wants the scheme of HTTP; the authority is the caller's `Host`, if there is one.
     #[cfg(feature = "http2")]
     fn stream_uri(&self) -> Result<Uri> {
-        let host = self.headers.get(http::header::HOST).map(http::HeaderValue::as_bytes);
+        let host = self.headers.get(http::header::HOST).map(HeaderValue::as_bytes);
         let authority = host.unwrap_or_else(|| self.address.authority().as_bytes());
         let scheme = if self.address.is_secure { "https" } else { "http" };
         Uri::builder().scheme(scheme).authority(authority).path_and_query(self.address.target()).build().map_err(
