@@ -1,3 +1,4 @@
 //! Stories of whole connections.
 
+mod handshake;
 mod socket;
