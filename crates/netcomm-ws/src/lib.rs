@@ -18,6 +18,7 @@ mod mask;
 mod message;
 mod receive;
 mod role;
+#[cfg(feature = "dial")]
 mod shortcut;
 mod socket;
 mod transmit;
