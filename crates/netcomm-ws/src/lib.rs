@@ -24,6 +24,7 @@ mod queue;
 mod receive;
 mod reconnect;
 mod role;
+#[cfg(feature = "dial")]
 mod shortcut;
 mod socket;
 mod transmit;

@@ -12,7 +12,7 @@ use tungstenite::handshake::client::generate_key;
 use super::address::Address;
 use super::h1::{self, Bounds};
 #[cfg(feature = "http2")]
-use super::h2;
+use super::h2::{self as second, Outcome};
 use super::patience::Patience;
 use super::places::Places;
 use super::redirect;
@@ -26,6 +26,7 @@ pub(crate) struct Opened<T> {
     /// What came behind the head: the first frames of an eager peer. No memory if there are none.
     pub(crate) rest: BytesMut,
     /// The answer's status: 101, or 200 over HTTP/2. What a server opens has the status that it answered.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the fields say all that users ask for"))]
     pub(crate) status: StatusCode,
     /// The other side's header fields.
     pub(crate) headers: HeaderMap,
@@ -241,17 +242,17 @@ impl Journey<'_> {
     ) -> Result<Option<Hop<T>>> {
         let headers = handshake::over_h2(&self.wish())?;
         let uri = self.stream_uri()?;
-        let outcome = h2::ask(io, &uri, headers, self.bounds(), &self.patience).await;
+        let outcome = second::ask(io, &uri, headers, self.bounds(), &self.patience).await;
         match outcome.map_err(|error| self.fell(error))? {
-            h2::Outcome::NotSpoken => {
+            Outcome::NotSpoken => {
                 self.disconnected("no extended CONNECT");
                 Ok(None)
             }
-            h2::Outcome::Refused(refused) => {
+            Outcome::Refused(refused) => {
                 self.disconnected("refused");
                 Ok(Some(Hop::Refused(refused)))
             }
-            h2::Outcome::Open(open) => {
+            Outcome::Open(open) => {
                 let (io, status, headers) = *open;
                 let agreed = handshake::check(&headers, self.asked(), extensions).map_err(|error| self.fell(error))?;
                 Ok(Some(Hop::Open(Box::new(self.opened(io, BytesMut::new(), (status, headers), agreed)))))
@@ -262,7 +263,7 @@ impl Journey<'_> {
     /// RFC 8441 §4 wants the scheme of HTTP; the authority is the caller's `Host`, if there is one.
     #[cfg(feature = "http2")]
     fn stream_uri(&self) -> Result<Uri> {
-        let host = self.headers.get(http::header::HOST).map(http::HeaderValue::as_bytes);
+        let host = self.headers.get(http::header::HOST).map(HeaderValue::as_bytes);
         let authority = host.unwrap_or_else(|| self.address.authority().as_bytes());
         let scheme = if self.address.is_secure { "https" } else { "http" };
         Uri::builder().scheme(scheme).authority(authority).path_and_query(self.address.target()).build().map_err(

@@ -79,17 +79,17 @@ impl Inflater {
                 let want = room.clamp(1, SCRATCH_BYTES);
                 let step = engine.step(input, want)?;
                 *input = &input[step.read..];
+                self.fresh = step.ended;
                 if step.written > room {
                     self.ahead = engine.scratch.first().copied();
-                    self.fresh = step.ended;
                     return Ok(Inflated::Full);
                 }
                 out.extend_from_slice(&engine.scratch[..step.written]);
                 room -= step.written;
-                self.fresh = step.ended || (self.fresh && step.read == 0);
                 if input.is_empty() && (step.ended || step.written < want) {
                     break;
                 }
+                // There is room and input, so zlib moves; if it ever did not, this loop would never end.
                 if step.read == 0 && step.written == 0 {
                     return Err(Violation::Deflate);
                 }

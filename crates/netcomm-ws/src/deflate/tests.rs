@@ -70,6 +70,16 @@ fn inflated_by(inflater: &mut Inflater, message: &[u8], cut: usize, piece: usize
     }
 }
 
+/// Bytes that do not compress.
+fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    (0..len).map(|_| next()).collect()
+}
+
 const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 #[test]
@@ -126,6 +136,7 @@ fn rfc_7692_7_2_3_4_a_block_that_is_the_last() {
         // Some forget the empty block after it, and mean the same.
         assert_eq!(inflated(&mut inflater, &[&last[..7]]), Ok(b"Hello".into()));
         assert_eq!(inflated(&mut inflater, &[&last[..7], b""]), Ok(b"Hello".into()));
+        assert_eq!(inflated_by(&mut inflater, &last[..7], 7, 1), Ok(b"Hello".into()));
         assert_eq!(inflated(&mut inflater, &[&HELLO]), Ok(b"Hello".into()), "the connection lives on");
         // More than one, and other blocks between.
         let many = [&last[..7], &last, &[0x00, 0x00, 0xff, 0xff], &HELLO].concat();
@@ -264,7 +275,7 @@ const PROMISED: [(u8, u64, u64); 8] = [
 
 #[test]
 fn memory_is_what_the_docs_say() {
-    let message: Vec<u8> = (0..200_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 28) as u8).collect();
+    let message = noise(200_000);
     for (bits, sending, receiving) in PROMISED {
         for takeover in [true, false] {
             let (mut out, mut back) = (BytesMut::with_capacity(LIMIT), BytesMut::with_capacity(LIMIT));
@@ -297,16 +308,16 @@ fn memory_is_what_the_docs_say() {
 #[test]
 fn a_message_alone_in_its_window_gets_one_that_fits() {
     for (len, window) in [(64, 512), (250, 512), (251, 1024), (1024, 2048), (16_000, 16_384), (100_000, 32_768)] {
-        let half: Vec<u8> = (0..len / 2_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let message = half.repeat(2);
+        // Noise alone would be sent as it is.
+        let mut message: Vec<_> = noise(len).into_iter().map(|byte| byte >> 4).collect();
+        message.copy_within(..32, len - 32);
         let mut wire = BytesMut::with_capacity(LIMIT);
         let alone = measure(|| deflater(15, false).compress(&message, true, &mut wire));
         // Two bytes for each of its bytes, and two for each of its positions, and 252 KiB for all windows alike.
         assert!(alone.bytes_max <= window * 4 + 252 * 1024, "{len}: {alone:?}");
         assert_eq!(inflated(&mut inflater(false), &[&wire]), Ok(message));
-        if half.len() < 30_000 {
-            assert!(wire.len() < half.len() + 100, "{len}: the first half is in reach of the last byte of the second");
-        }
+        let seen = oracle::inflate(&[&wire[..], &TAIL].concat()).expect("a valid stream");
+        assert!(len > 32_000 || seen.max_distance >= len - 32, "{len}: its end can look back to its beginning");
     }
     // What was agreed on still holds.
     let wire = compressed(&mut deflater(9, false), &b"0123456789abcdef".repeat(4000));
@@ -317,7 +328,7 @@ fn a_message_alone_in_its_window_gets_one_that_fits() {
 fn a_flush_that_fills_the_scratch_is_still_one_message() {
     // Plain blocks have sizes that are easy to foresee: one of these ends on the last byte of the scratch.
     let settings = PLAIN.with_level(0);
-    let message: Vec<u8> = (0..8300_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let message = noise(8300);
     let mut deflater = Deflater::new(&settings, &agreed(15, true));
     let mut inflater = inflater(true);
     for len in 8150..8250 {
@@ -327,13 +338,25 @@ fn a_flush_that_fills_the_scratch_is_still_one_message() {
 }
 
 #[test]
+fn what_waits_after_the_last_byte_of_input_comes_out() {
+    // A match of 258 bytes is a bit or two here: the last byte of the wire holds more than there is room for.
+    let (mut deflater, mut inflater) = (deflater(15, true), inflater(true));
+    for len in (8192 - 300..8192 + 300).step_by(7) {
+        let message = vec![7; len];
+        let wire = compressed(&mut deflater, &message);
+        assert_eq!(inflated(&mut inflater, &[&wire]).as_ref(), Ok(&message));
+        assert_eq!(inflated_by(&mut inflater, &wire, wire.len(), 258).as_ref(), Ok(&message));
+    }
+}
+
+#[test]
 fn a_window_of_512_bytes_never_looks_back_further_than_256() {
     // Bytes that repeat after exactly 245 to 262: what a matcher would reach for if it were allowed.
     for level in 0..=9 {
         let mut deflater = Deflater::new(&PLAIN.with_level(level), &agreed(8, true));
         let (mut wire, mut plain) = (Vec::new(), Vec::new());
-        for period in 245..=262_u32 {
-            let unit: Vec<_> = (0..period).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        for period in 245..=262 {
+            let unit = noise(period);
             for message in unit.repeat(20).chunks(1000) {
                 wire.extend(compressed(&mut deflater, message));
                 wire.extend(TAIL);

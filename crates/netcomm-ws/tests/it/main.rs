@@ -1,5 +1,6 @@
 //! Stories of whole connections.
 
 mod connection;
+mod handshake;
 mod socket;
 mod world;
