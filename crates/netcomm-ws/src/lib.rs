@@ -16,6 +16,8 @@ mod heartbeat;
 mod limits;
 mod mask;
 mod message;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the returning connection"))]
+mod queue;
 mod receive;
 mod role;
 mod shortcut;
@@ -33,6 +35,7 @@ pub use handshake::Refused;
 pub use heartbeat::{Heartbeat, Rtt};
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
+pub use queue::{Overflow, Priority, QueueLimits};
 pub use role::Role;
 #[cfg(feature = "dial")]
 pub use shortcut::connect;
