@@ -19,6 +19,8 @@ mod message;
 #[cfg_attr(not(test), expect(dead_code, reason = "used by the returning connection"))]
 mod queue;
 mod receive;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the returning connection"))]
+mod reconnect;
 mod role;
 mod shortcut;
 mod socket;
@@ -36,6 +38,7 @@ pub use heartbeat::{Heartbeat, Rtt};
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
 pub use queue::{Overflow, Priority, QueueLimits};
+pub use reconnect::{Reconnect, Verdict};
 pub use role::Role;
 #[cfg(feature = "dial")]
 pub use shortcut::connect;
