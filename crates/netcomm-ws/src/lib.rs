@@ -2,6 +2,8 @@
 
 mod accept;
 mod close;
+#[cfg_attr(not(test), expect(dead_code, reason = "used by the cluster"))]
+mod cluster;
 mod compression;
 mod connect;
 #[cfg(feature = "deflate")]
@@ -30,6 +32,7 @@ mod violation;
 
 pub use accept::AcceptOptions;
 pub use close::{CloseCode, Closed, Closer};
+pub use cluster::Strategy;
 pub use connect::{Connect, HttpVersion};
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
