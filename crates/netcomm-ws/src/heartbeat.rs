@@ -308,7 +308,9 @@ impl Pulse {
         self.watch = match self.watch {
             Watch::Waiting { again: Some(wait), .. } => Watch::Waiting { deadline: now.checked_add(wait), again: None },
             // It will be written all the same; that the wire is slow says nothing while the peer speaks.
-            Watch::Unwritten { give_up, allowed } => Watch::Unwritten { give_up, allowed },
+            Watch::Unwritten { allowed, .. } => {
+                Watch::Unwritten { give_up: now.checked_add(self.settings.timeout), allowed }
+            }
             Watch::Waiting { again: None, .. } | Watch::Idle => Watch::Idle,
             Watch::Dead => Watch::Dead,
         };

@@ -238,6 +238,15 @@ fn sleep_is_no_silence() {
 }
 
 #[test]
+fn sleep_gives_no_more_time_than_silence() {
+    let mut day = Day::new(Heartbeat::default().timeout(secs(2)));
+    let woken = day.at(secs(100));
+    assert!(matches!(day.pulse.tick(woken), Beat::Ping(_)));
+    day.pulse.ping_written(woken);
+    assert_eq!(day.pulse.next_at(), Some(woken + secs(2)));
+}
+
+#[test]
 fn a_timer_that_is_a_little_late_is_no_sleep() {
     let mut day = Day::new(Heartbeat::default());
     day.ping();
@@ -253,8 +262,9 @@ fn a_ping_that_waits_for_the_wire_is_not_doubled_by_sleep_or_probe() {
     let woken = day.now + secs(3600);
     assert_eq!(day.pulse.tick(woken), Beat::Nothing);
     assert_eq!(day.pulse.probe(woken, secs(2)), Beat::Nothing);
+    assert_eq!(day.pulse.probe(woken, secs(3)), Beat::Nothing);
     day.pulse.ping_written(woken + secs(1));
-    assert_eq!(day.pulse.next_at(), Some(woken + secs(3)), "the shorter of both");
+    assert_eq!(day.pulse.next_at(), Some(woken + secs(3)), "the shortest of all");
 }
 
 #[test]
@@ -285,6 +295,34 @@ fn a_probe_is_not_believed_at_the_first_frame() {
     assert_eq!(probed(0), (secs(2), Beat::Dead));
     assert_eq!(probed(1), (secs(4), Beat::Dead), "it may have lain there since before the change");
     assert_eq!(probed(2), (secs(14), Beat::Nothing), "who goes on speaking is alive");
+}
+
+#[test]
+fn what_was_heard_before_a_probe_counts_no_more() {
+    let mut day = Day::new(Heartbeat::default());
+    day.tick();
+    assert!(matches!(day.tick().1, Beat::Ping(_)), "at 20 s");
+    day.pulse.heard();
+    day.pulse.probe(day.at(secs(25)), secs(2));
+    assert_eq!(day.tick(), (secs(35), Beat::Nothing));
+    assert_eq!(day.tick(), (secs(40), Beat::Dead), "the wire took nothing");
+
+    let mut day = Day::new(Heartbeat::default());
+    day.ping();
+    day.pulse.probe(day.at(secs(21)), secs(3));
+    day.pulse.heard();
+    assert_eq!(day.tick(), (secs(24), Beat::Nothing));
+    assert_eq!(day.tick(), (secs(27), Beat::Dead), "also while a ping is out: once is not enough");
+}
+
+#[test]
+fn a_probe_of_a_peer_that_was_just_heard_has_its_own_time() {
+    let mut day = Day::new(Heartbeat::default().timeout(secs(5)));
+    day.ping();
+    day.pulse.heard();
+    assert!(matches!(day.pulse.probe(day.at(secs(24)), secs(3)), Beat::Ping(_)));
+    day.pulse.ping_written(day.at(secs(24)));
+    assert_eq!(day.tick(), (secs(27), Beat::Dead), "not at 25 s, when the ping before it was due");
 }
 
 #[test]

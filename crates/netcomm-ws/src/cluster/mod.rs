@@ -1,0 +1,5 @@
+//! Several connections as one.
+
+mod route;
+
+pub use route::Strategy;
