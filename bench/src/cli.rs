@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use crate::error::{self, Result, fail};
-use crate::{cache, http};
+use crate::{cache, http, ws};
 
 const USAGE: &str = "\
 usage: netcomm-bench <component> [flags]
@@ -12,6 +12,7 @@ usage: netcomm-bench <component> [flags]
 components:
   cache             netcomm-http's cache against http-cache on reqwest, and undici's
   http              against hyper-util's legacy client, reqwest, and reqwest with retries
+  ws                netcomm-ws against tokio-tungstenite, tokio-websockets and fastwebsockets
 
 flags:
   --rounds N        rounds of each case measured by the clock (21)
@@ -48,6 +49,7 @@ fn dispatch(args: &[String]) -> Result<()> {
             }
             cache::NAME => cache::run(rest),
             http::NAME => http::run(rest),
+            ws::NAME => ws::run(rest),
             other => fail(format!("no component `{other}`\n\n{USAGE}")),
         },
     }

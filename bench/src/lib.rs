@@ -11,11 +11,13 @@ mod cli;
 mod counting;
 mod cpu;
 mod error;
+mod files;
 mod flags;
 mod http;
 mod report;
 mod rounds;
 mod serving;
 mod valgrind;
+mod ws;
 
 pub use cli::run;

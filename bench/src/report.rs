@@ -29,6 +29,7 @@ pub(crate) struct Figure {
 pub(crate) enum Target {
     /// The figure itself.
     Below(f64),
+    AtMost(f64),
     /// Its ratio to the first peer.
     RatioAtMost(f64),
     RatioAtLeast(f64),
@@ -38,6 +39,7 @@ impl Target {
     fn is_met(self, figure: &Figure) -> bool {
         match self {
             Self::Below(most) => figure.value < most,
+            Self::AtMost(most) => figure.value <= most,
             Self::RatioAtMost(most) => figure.ratio.is_some_and(|ratio| ratio <= most),
             Self::RatioAtLeast(least) => figure.ratio.is_some_and(|ratio| ratio >= least),
         }
@@ -48,6 +50,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Below(most) => write!(f, "below {}", readable(*most)),
+            Self::AtMost(most) => write!(f, "at most {}", readable(*most)),
             Self::RatioAtMost(most) => write!(f, "ratio at most {most}"),
             Self::RatioAtLeast(least) => write!(f, "ratio at least {least}"),
         }
@@ -127,7 +130,7 @@ impl Report {
             format!("  {target}: {}", if target.is_met(figure) { "met" } else { "missed" })
         });
         let line =
-            format!("{:<6} {case:<16} {peer:<15} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
+            format!("{:<6} {case:<16} {peer:<16} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
         println!("{}", line.trim_end());
         Ok(())
     }
@@ -222,6 +225,7 @@ mod tests {
         let [_, half] = &plain(&[10.0, 5.0])[..] else { panic!("two figures") };
         for (target, text, is_met) in [
             (Target::Below(5.0), "below 5.0", false),
+            (Target::AtMost(5.0), "at most 5.0", true),
             (Target::Below(10_000.0), "below 10 000", true),
             (Target::RatioAtMost(0.5), "ratio at most 0.5", true),
             (Target::RatioAtLeast(0.6), "ratio at least 0.6", false),

@@ -50,11 +50,14 @@ pub(super) static GROUND: &[(&str, Terms)] = &[
 
 /// Libraries that one package alone may name, with the feature if only that is reserved.
 pub(super) static RESERVED: &[(&str, Option<&str>, &str)] = &[
+    ("fastwebsockets", None, "netcomm-bench"),
     ("http-cache", None, "netcomm-bench"),
     ("http-cache-reqwest", None, "netcomm-bench"),
     ("reqwest", None, "netcomm-bench"),
     ("reqwest-middleware", None, "netcomm-bench"),
     ("reqwest-retry", None, "netcomm-bench"),
+    ("tokio-tungstenite", None, "netcomm-bench"),
+    ("tokio-websockets", None, "netcomm-bench"),
     ("hyper-util", Some("client-legacy"), "netcomm-bench"),
     ("clap", None, "netcomm-cli"),
     ("ratatui", None, "netcomm-cli"),
