@@ -32,18 +32,19 @@ pub struct Attempt {
 ///
 /// Closures of that shape do it too.
 ///
-/// ```
-/// use netcomm_ws::{Attempt, Connect};
+/// ```no_run
+/// use netcomm_ws::{Attempt, Connect, Connection};
 ///
 /// async fn token(fresh: bool) -> netcomm_core::Result<String> {
 ///     Ok(if fresh { "new" } else { "kept" }.to_owned())
 /// }
 ///
-/// let prepare = |connect: Connect, attempt: Attempt| async move {
+/// # fn example(env: &netcomm_core::Env) {
+/// Connection::builder(env, "wss://server.example/").prepare(|connect: Connect, attempt: Attempt| async move {
 ///     let token = token(attempt.refresh).await?;
 ///     Ok(connect.header("authorization", format!("Bearer {token}")))
-/// };
-/// # let _: &dyn Fn(Connect, Attempt) -> _ = &prepare;
+/// });
+/// # }
 /// ```
 pub trait Prepare: Send + Sync + 'static {
     /// Changes what was set when the connection was built. An error counts as a failed try; one of kind `User` or `Auth` with
