@@ -85,6 +85,12 @@ impl Connect {
         }
     }
 
+    /// Another URL in place of the one it was made with.
+    pub fn url(mut self, url: impl AsRef<str>) -> Self {
+        self.address = Address::parse(url.as_ref());
+        self
+    }
+
     /// Sets a header field; it takes the place of one of that name.
     ///
     /// `Host` may be another than the URL's. Those of the handshake itself may not be set: `Upgrade`, `Connection`, what

@@ -20,12 +20,15 @@ use std::time::Duration;
 use netcomm_core::{Env, Error, ErrorKind, Phase, Result};
 use tokio::sync::watch;
 
+pub(crate) use actor::Membership;
 pub use builder::{AtLeastOnce, ConnectionBuilder};
 pub use outbound::{Outbound, Rejected};
 pub use receipt::{Dropped, Receipt, Status};
 pub use session::{Attempt, Greet, Greeting, Link, Prepare, Resume};
-use shared::{Order, Shared};
+use shared::Order;
+pub(crate) use shared::Shared;
 pub use state::{Counts, Delivery, Event, Snapshot, State};
+pub(crate) use subscription::Channel;
 pub use subscription::{Lagged, Listening, Slow, Subscription};
 pub use window::Ack;
 
@@ -244,16 +247,27 @@ impl Connection {
     ///
     /// If the future is dropped after its first poll, the connection closes all the same.
     pub async fn close(&self, code: CloseCode, reason: impl Into<Text>) -> Result<Option<Closed>> {
-        self.handle.shared.order(Order::Close(CloseBody::checked(code, reason.into())?));
+        self.start_close(code, reason.into())?;
+        Ok(self.until_closed().await)
+    }
+
+    pub(crate) fn start_close(&self, code: CloseCode, reason: Text) -> Result<()> {
+        self.handle.shared.order(Order::Close(CloseBody::checked(code, reason)?));
+        Ok(())
+    }
+
+    pub(crate) async fn until_closed(&self) -> Option<Closed> {
         let mut states = self.states();
         loop {
             if let State::Closed { closed, .. } = states.current() {
-                return Ok(closed);
+                return closed;
             }
-            if states.changed().await.is_none() {
-                return Ok(None);
-            }
+            states.changed().await?;
         }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
     }
 }
 

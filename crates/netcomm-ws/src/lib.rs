@@ -2,7 +2,6 @@
 
 mod accept;
 mod close;
-#[cfg_attr(not(test), expect(dead_code, reason = "used by the cluster"))]
 mod cluster;
 mod compression;
 mod connect;
@@ -35,7 +34,7 @@ mod violation;
 
 pub use accept::AcceptOptions;
 pub use close::{CloseCode, Closed, Closer};
-pub use cluster::Strategy;
+pub use cluster::{Cluster, ClusterBuilder, ClusterSnapshot, Member, MemberSnapshot, Strategy};
 pub use connect::{Connect, HttpVersion};
 pub use connection::{
     Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting,

@@ -177,6 +177,11 @@ impl<T> Queue<T> {
         self.lanes.iter().fold(0, |sum, lane| sum.saturating_add(lane.bytes))
     }
 
+    /// Whether one more of that size may wait without anybody having to leave.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.fits(bytes, None)
+    }
+
     /// Lets one more wait, if it may. Those whose time is over make room before anybody else.
     pub(crate) fn push(&mut self, item: Item<T>, is_connected: bool, now: Instant) -> Pushed<T> {
         if item.bytes > self.limits.bytes {

@@ -37,6 +37,9 @@ pub(crate) struct Transmitter {
     closed: bool,
     /// Whether the peer waits for something in `out`: a pong or the goodbye.
     urgent: bool,
+    /// Where in `out` the last ping ends, until it is on the wire.
+    ping_end: Option<usize>,
+    ping_written: bool,
 }
 
 struct Body {
@@ -74,6 +77,8 @@ impl Transmitter {
             close: None,
             closed: false,
             urgent: false,
+            ping_end: None,
+            ping_written: false,
         }
     }
 
@@ -90,6 +95,10 @@ impl Transmitter {
     /// That much of the [chunk](Self::chunk) is on the wire.
     pub(crate) fn advance(&mut self, count: usize) {
         self.out.advance(count);
+        if let Some(end) = self.ping_end {
+            self.ping_end = end.checked_sub(count).filter(|end| *end > 0);
+            self.ping_written = self.ping_end.is_none();
+        }
         self.pump();
         if self.out.is_empty() {
             self.urgent = false;
@@ -97,6 +106,11 @@ impl Transmitter {
                 self.out = BytesMut::new();
             }
         }
+    }
+
+    /// Whether a ping has come to the wire since this was asked last.
+    pub(crate) fn take_ping_written(&mut self) -> bool {
+        std::mem::take(&mut self.ping_written)
     }
 
     /// Whether the peer waits for something that is ready.
@@ -218,6 +232,7 @@ impl Transmitter {
                 self.control(Opcode::Pong, &payload);
             } else if let Some(payload) = self.ping.take() {
                 self.control(Opcode::Ping, &payload);
+                self.ping_end = Some(self.out.len());
             } else if let Some(cut) = self.cut.take() {
                 self.fragment(cut);
             } else if let Some(body) = self.close.take() {

@@ -18,6 +18,7 @@ use super::state::{Delivery, Event, State};
 use super::subscription::Channel;
 use super::window::{Seen, Window};
 use crate::close::Closed;
+use crate::cluster::stagger;
 use crate::connect::Connect;
 use crate::dialect::Dialect;
 use crate::message::{Message, Text};
@@ -41,6 +42,18 @@ pub(super) struct Plan {
     pub(super) ping_interval: Option<Duration>,
     pub(super) probe_timeout: Duration,
     pub(super) is_lazy: bool,
+    /// Its place in a cluster.
+    pub(super) membership: Option<Membership>,
+}
+
+/// A place in a cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    pub(crate) name: Text,
+    pub(crate) nth: usize,
+    pub(crate) total: usize,
+    /// Over how much time members that were lost together come back.
+    pub(crate) spread: Duration,
 }
 
 pub(super) struct Actor {
@@ -176,9 +189,15 @@ impl Actor {
     /// What follows a failure: whether with other credentials, when, and the failure itself.
     fn next(&mut self, error: Error) -> Result<(bool, Instant, Error), End> {
         let now = self.shared.now();
-        match self.schedule.failed(now, &error, self.plan.env.random()) {
-            Next::At(at) => Ok((false, at, error)),
-            Next::RefreshThenAt(at) => Ok((true, at, error)),
+        let random = self.plan.env.random();
+        let apart = self
+            .plan
+            .membership
+            .as_ref()
+            .map_or(Duration::ZERO, |member| stagger(member.nth, member.total, member.spread, random));
+        match self.schedule.failed(now, &error, random) {
+            Next::At(at) => Ok((false, at + apart, error)),
+            Next::RefreshThenAt(at) => Ok((true, at + apart, error)),
             Next::GiveUp(why) => {
                 let closed = closed_of(&error);
                 Err(End { closed, cause: Some(error.with_gave_up(why)) })

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use netcomm_core::{Env, Error, ErrorKind, Result};
 
-use super::actor::{Actor, Plan};
+use super::actor::{Actor, Membership, Plan};
 use super::session::{AnyGreet, AnyPrepare, Greet, Prepare};
 use super::shared::Shared;
 use super::state::Delivery;
-use super::subscription::{Listening, Subscription};
+use super::subscription::{Channel, Listening, Subscription};
 use super::{Connection, Handle};
 use crate::connect::Connect;
 use crate::dialect::{Dialect, Plain};
@@ -49,6 +49,7 @@ impl AtLeastOnce {
 }
 
 /// Builds a [`Connection`].
+#[derive(Clone)]
 #[must_use]
 pub struct ConnectionBuilder {
     env: Env,
@@ -67,7 +68,7 @@ pub struct ConnectionBuilder {
 }
 
 impl ConnectionBuilder {
-    pub(super) fn new(env: &Env, connect: Connect) -> Self {
+    pub(crate) fn new(env: &Env, connect: Connect) -> Self {
         Self {
             env: env.clone(),
             connect,
@@ -175,13 +176,19 @@ impl ConnectionBuilder {
     ///
     /// `Invalid` outside of a tokio runtime, and for an address that is none.
     pub fn open(self) -> Result<(Connection, Subscription<Delivery>)> {
+        let (subscription, channel) = Subscription::new(self.listening);
+        let connection = self.open_as(channel, None)?;
+        Ok((connection, subscription))
+    }
+
+    /// The same with a listener that is there already, as a member of a cluster or on its own.
+    pub(crate) fn open_as(self, first: Arc<Channel<Delivery>>, membership: Option<Membership>) -> Result<Connection> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Invalid, "open connection").with_detail("no tokio runtime").with_source(error)
         })?;
         self.connect.check()?;
         let shared = Shared::new(self.queue, Arc::clone(self.env.clock()));
-        let (subscription, channel) = Subscription::new(self.listening);
-        shared.listen(channel);
+        shared.listen(first);
         let plan = Plan {
             env: self.env,
             connect: self.connect,
@@ -195,10 +202,11 @@ impl ConnectionBuilder {
             ping_interval: self.ping_interval,
             probe_timeout: self.probe_timeout,
             is_lazy: self.is_lazy,
+            membership,
         };
         // Its end is told through the state.
         drop(runtime.spawn(Actor::new(Arc::clone(&shared), plan).run()));
-        Ok((Connection { handle: Arc::new(Handle { shared }) }, subscription))
+        Ok(Connection { handle: Arc::new(Handle { shared }) })
     }
 }
 

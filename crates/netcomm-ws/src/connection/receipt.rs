@@ -48,7 +48,6 @@ pub enum Dropped {
 pub struct Receipt {
     id: u64,
     slot: Arc<Slot>,
-    shared: Weak<Shared>,
 }
 
 /// The far end of a receipt, kept with the message.
@@ -59,14 +58,18 @@ pub(crate) struct Slot {
 struct Inner {
     status: Status,
     waker: Option<Waker>,
+    /// In whose queue it waits, and under which number: in a cluster it may move.
+    home: Weak<Shared>,
+    id: u64,
 }
 
 impl Receipt {
-    pub(super) fn new(id: u64, slot: Arc<Slot>, shared: Weak<Shared>) -> Self {
-        Self { id, slot, shared }
+    pub(super) fn new(id: u64, slot: Arc<Slot>) -> Self {
+        Self { id, slot }
     }
 
-    /// The number of the message, unique within its connection and rising in the order of sending.
+    /// The number of the message, unique within its connection and rising in the order of sending. `u64::MAX` for one that
+    /// was dropped before it had one.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
@@ -101,7 +104,8 @@ impl Receipt {
     /// Calls the message off. Tells whether that was in time: it is then `Dropped`, and was not sent.
     #[must_use = "the message may have been sent already"]
     pub fn cancel(&self) -> bool {
-        self.shared.upgrade().is_some_and(|shared| shared.cancel(self.id))
+        let (home, id) = self.slot.home();
+        home.upgrade().is_some_and(|shared| shared.cancel(id))
     }
 }
 
@@ -113,7 +117,17 @@ impl fmt::Debug for Receipt {
 
 impl Slot {
     pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(Inner { status: Status::Queued, waker: None }) })
+        Arc::new(Self { state: Mutex::new(Inner { status: Status::Queued, waker: None, home: Weak::new(), id: 0 }) })
+    }
+
+    pub(super) fn set_home(&self, home: Weak<Shared>, id: u64) {
+        let mut inner = self.lock();
+        (inner.home, inner.id) = (home, id);
+    }
+
+    fn home(&self) -> (Weak<Shared>, u64) {
+        let inner = self.lock();
+        (Weak::clone(&inner.home), inner.id)
     }
 
     pub(super) fn status(&self) -> Status {

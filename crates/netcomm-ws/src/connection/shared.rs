@@ -117,7 +117,7 @@ impl Shared {
         })
     }
 
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.clock.now()
     }
 
@@ -203,7 +203,8 @@ impl Shared {
             Pushed::Offline(item) => dropped(item, Dropped::Volatile),
             Pushed::Expired(item) => dropped(item, Dropped::Expired),
         };
-        Ok(Receipt::new(id, slot, Arc::downgrade(self)))
+        slot.set_home(Arc::downgrade(self), id);
+        Ok(Receipt::new(id, slot))
     }
 
     /// Waits for room, as far as one can tell: somebody else may be faster.
@@ -271,8 +272,9 @@ impl Shared {
         }
     }
 
-    pub(super) fn listen(&self, channel: Arc<Channel<Delivery>>) {
+    pub(crate) fn listen(&self, channel: Arc<Channel<Delivery>>) {
         let mut inner = self.lock();
+        channel.attach();
         if inner.is_closed {
             channel.end();
         } else {
@@ -282,6 +284,7 @@ impl Shared {
 
     pub(super) fn listen_events(&self, channel: Arc<Channel<Event>>) {
         let mut inner = self.lock();
+        channel.attach();
         if inner.is_closed {
             channel.end();
         } else {
@@ -289,9 +292,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn listen_topic(&self, topic: &Text, channel: Arc<Channel<Delivery>>) {
+    pub(crate) fn listen_topic(&self, topic: &Text, channel: Arc<Channel<Delivery>>) {
         let waker = {
             let mut inner = self.lock();
+            channel.attach();
             if inner.is_closed {
                 drop(inner);
                 return channel.end();
@@ -310,13 +314,24 @@ impl Shared {
     }
 
     /// A listener of that topic has left.
-    pub(super) fn leave_topic(&self, topic: &Text) {
+    pub(crate) fn leave_topic(&self, topic: &Text) {
+        self.cut_topic(topic, |listeners| prune(listeners));
+    }
+
+    /// Nobody shall hear of that topic from here any more.
+    pub(crate) fn drop_topic(&self, topic: &Text) {
+        self.cut_topic(topic, |listeners| {
+            std::mem::replace(listeners, Arc::new([])).iter().for_each(|channel| channel.end());
+        });
+    }
+
+    fn cut_topic(&self, topic: &Text, cut: impl FnOnce(&mut Listeners<Delivery>)) {
         let waker = {
             let mut inner = self.lock();
             let Some(listeners) = inner.topics.get_mut(topic) else {
                 return;
             };
-            prune(listeners);
+            cut(listeners);
             if !listeners.is_empty() {
                 return;
             }
@@ -380,8 +395,62 @@ impl Shared {
         })
     }
 
-    pub(super) fn put_back(&self, entry: Entry<Parcel>) {
+    pub(crate) fn put_back(&self, entry: Entry<Parcel>) {
         self.lock().queue.put_back(entry);
+    }
+
+    /// Whether a message could go at once, and how many wait.
+    pub(crate) fn load(&self) -> (bool, usize) {
+        let inner = self.lock();
+        (inner.is_ready, inner.queue.len())
+    }
+
+    /// Takes out all that waits, for another connection.
+    pub(crate) fn take_queued(&self) -> Vec<Entry<Parcel>> {
+        let entries = self.lock().queue.drain();
+        if !entries.is_empty() {
+            self.tell_room();
+        }
+        entries
+    }
+
+    /// Takes in what waited elsewhere, or gives it back if there is no room.
+    pub(crate) fn adopt(self: &Arc<Self>, entry: Entry<Parcel>) -> Result<(), Entry<Parcel>> {
+        let now = self.clock.now();
+        let Entry { id, item } = entry;
+        // A request's answer comes to where it was sent from.
+        if item.payload.request.is_some() {
+            return Err(Entry { id, item });
+        }
+        let slot = Arc::clone(&item.payload.slot);
+        let (adopted, waker) = {
+            let mut inner = self.lock();
+            if inner.is_closed || !inner.queue.has_room(item.bytes) {
+                return Err(Entry { id, item });
+            }
+            let is_ready = inner.is_ready;
+            let pushed = inner.queue.push(item, is_ready, now);
+            (pushed, inner.waker.take())
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        match adopted {
+            Pushed::Queued { id, evicted } => {
+                slot.set_home(Arc::downgrade(self), id);
+                self.dropped(evicted, Dropped::Evicted);
+                Ok(())
+            }
+            Pushed::Expired(item) => {
+                self.dropped([Entry { id, item }], Dropped::Expired);
+                Ok(())
+            }
+            Pushed::Offline(item) => {
+                self.dropped([Entry { id, item }], Dropped::Volatile);
+                Ok(())
+            }
+            Pushed::Full(item) | Pushed::Dropped(item) | Pushed::TooLarge(item) => Err(Entry { id, item }),
+        }
     }
 
     /// Sorts out whose time is over; says when the next one's is.

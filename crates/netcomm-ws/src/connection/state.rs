@@ -128,6 +128,8 @@ pub enum Event {
 pub struct Delivery {
     /// The message, as the dialect has unwrapped it.
     pub message: Message,
+    /// Which member of a cluster it came by.
+    pub member: Option<Text>,
     /// Its topic, if it has one.
     pub topic: Option<Text>,
     /// Its number, if it has one.

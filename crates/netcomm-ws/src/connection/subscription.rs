@@ -104,13 +104,14 @@ struct Inner<T> {
     items: VecDeque<(T, usize)>,
     bytes: usize,
     lagged: u64,
-    /// Whether nothing more will come.
+    /// How many may still send; when the last one has ended, nothing more will come.
+    senders: usize,
     ended: bool,
     /// Whether nobody listens any more.
     left: bool,
     listener: Option<Waker>,
     /// Who waits for room.
-    sender: Option<Waker>,
+    waiting: Vec<Waker>,
 }
 
 impl<T> Subscription<T> {
@@ -119,10 +120,11 @@ impl<T> Subscription<T> {
             items: VecDeque::new(),
             bytes: 0,
             lagged: 0,
+            senders: 0,
             ended: false,
             left: false,
             listener: None,
-            sender: None,
+            waiting: Vec::new(),
         };
         let channel = Arc::new(Channel { state: Mutex::new(inner), limits });
         (Self { channel: Arc::clone(&channel), leave: None }, channel)
@@ -171,16 +173,14 @@ impl<T> Stream for Subscription<T> {
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
-        let (items, sender) = {
+        let (items, waiting) = {
             let mut inner = self.channel.lock();
             inner.left = true;
             inner.bytes = 0;
-            (std::mem::take(&mut inner.items), inner.sender.take())
+            (std::mem::take(&mut inner.items), std::mem::take(&mut inner.waiting))
         };
         drop(items);
-        if let Some(sender) = sender {
-            sender.wake();
-        }
+        waiting.into_iter().for_each(Waker::wake);
         if let Some(leave) = self.leave.take() {
             leave();
         }
@@ -209,7 +209,9 @@ impl<T> Channel<T> {
         if inner.left || inner.has_room(&self.limits) {
             return Poll::Ready(());
         }
-        inner.sender = Some(cx.waker().clone());
+        if !inner.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            inner.waiting.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -217,7 +219,7 @@ impl<T> Channel<T> {
     pub(crate) fn push(&self, item: T, bytes: usize) -> Heard {
         let (listener, dropped, is_full) = {
             let mut inner = self.lock();
-            if inner.left {
+            if inner.left || inner.ended {
                 return Heard::Gone;
             }
             let mut dropped = None;
@@ -245,12 +247,18 @@ impl<T> Channel<T> {
         if is_full { Heard::Full } else { Heard::Yes }
     }
 
-    /// Nothing more will come.
+    /// One more may send.
+    pub(crate) fn attach(&self) {
+        self.lock().senders += 1;
+    }
+
+    /// One of those that may send will do so no more.
     pub(crate) fn end(&self) {
         let listener = {
             let mut inner = self.lock();
-            inner.ended = true;
-            inner.listener.take()
+            inner.senders = inner.senders.saturating_sub(1);
+            inner.ended = inner.senders == 0;
+            if inner.ended { inner.listener.take() } else { None }
         };
         if let Some(listener) = listener {
             listener.wake();
@@ -258,7 +266,7 @@ impl<T> Channel<T> {
     }
 
     fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
-        let (item, sender) = {
+        let (item, waiting) = {
             let mut inner = self.lock();
             // What is missing is missing from the front, or from the end.
             let is_front = self.limits.slow == Slow::DropOldest || inner.items.is_empty();
@@ -271,8 +279,9 @@ impl<T> Channel<T> {
                     if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
                         inner.items = VecDeque::new();
                     }
-                    let sender = if inner.has_room(&self.limits) { inner.sender.take() } else { None };
-                    (item, sender)
+                    let has_room = !inner.waiting.is_empty() && inner.has_room(&self.limits);
+                    let waiting = if has_room { std::mem::take(&mut inner.waiting) } else { Vec::new() };
+                    (item, waiting)
                 }
                 None if inner.ended => return Poll::Ready(None),
                 None => {
@@ -281,9 +290,7 @@ impl<T> Channel<T> {
                 }
             }
         };
-        if let Some(sender) = sender {
-            sender.wake();
-        }
+        waiting.into_iter().for_each(Waker::wake);
         Poll::Ready(Some(Ok(item)))
     }
 

@@ -63,8 +63,6 @@ pub(crate) struct Drive {
     /// Whether the reader of a message in pieces left before its end.
     skipping: bool,
     pulse: Pulse,
-    /// Whether a ping waits for the wire.
-    pinging: bool,
     alarm: Option<Alarm>,
     clock: Arc<dyn Clock>,
     close_timeout: Duration,
@@ -138,7 +136,6 @@ impl Drive {
             kept: None,
             skipping: false,
             pulse: setup.pulse,
-            pinging: false,
             alarm: None,
             clock: setup.clock,
             close_timeout: setup.close_timeout,
@@ -498,8 +495,7 @@ impl Drive {
             self.broken(error);
             return Poll::Ready(());
         }
-        if self.pinging && self.transmitter.chunk().is_empty() {
-            self.pinging = false;
+        if wrote && self.transmitter.take_ping_written() {
             self.pulse.ping_written(self.clock.now());
         }
         if wrote { Poll::Ready(()) } else { Poll::Pending }
@@ -555,10 +551,7 @@ impl Drive {
     fn beat(&mut self, beat: Beat) {
         match beat {
             Beat::Nothing => {}
-            Beat::Ping(payload) => {
-                self.transmitter.ping(Bytes::copy_from_slice(&payload));
-                self.pinging = true;
-            }
+            Beat::Ping(payload) => self.transmitter.ping(Bytes::copy_from_slice(&payload)),
             Beat::Dead => self.give_up(),
         }
     }

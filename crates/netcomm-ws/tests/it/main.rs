@@ -1,5 +1,6 @@
 //! Stories of whole connections.
 
+mod cluster;
 mod connection;
 mod handshake;
 mod socket;

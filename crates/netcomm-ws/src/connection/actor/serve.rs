@@ -218,7 +218,10 @@ impl Actor {
                         self.unclaimed(topic);
                     }
                 }
-                None => self.hand_out(Delivery { message, topic, sequence, duplicate }),
+                None => {
+                    let member = self.plan.membership.as_ref().map(|member| member.name.clone());
+                    self.hand_out(Delivery { message, member, topic, sequence, duplicate });
+                }
             }
         }
         if let Some(sequence) = sequence.filter(|_| self.plan.acknowledges) {

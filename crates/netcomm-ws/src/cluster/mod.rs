@@ -1,5 +1,0 @@
-//! Several connections as one.
-
-mod route;
-
-pub use route::Strategy;
