@@ -95,6 +95,7 @@ pub(crate) fn over_h1(ask: &Ask<'_>, key: &str) -> Vec<u8> {
 }
 
 /// The fields of the request over HTTP/2 (RFC 8441 §5): the version, and no key, since nothing caches a CONNECT.
+#[cfg_attr(not(any(feature = "http2", test)), expect(dead_code, reason = "for HTTP/2 alone"))]
 pub(crate) fn over_h2(ask: &Ask<'_>) -> Result<HeaderMap> {
     let mut headers = ask.headers.clone();
     headers.remove(HOST);
