@@ -2,7 +2,7 @@
 
 mod apt;
 pub(crate) mod npm;
-mod pip;
+pub(crate) mod pip;
 
 use apt::Apt;
 
