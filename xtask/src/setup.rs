@@ -71,6 +71,16 @@ static PEERS: &[Peer] = &[
         // The last that runs on node 20.
         source: Source::Npm { package: "undici", version: "7.30.2" },
     },
+    Peer {
+        name: "ws",
+        serves: "WebSocket against node's common server",
+        source: Source::Npm { package: "ws", version: "8.23.0" },
+    },
+    Peer {
+        name: "websockets",
+        serves: "WebSocket against Python's common server",
+        source: Source::Pip { package: "websockets", version: "17.4" },
+    },
 ];
 
 /// Installs what is missing and says what could not be had; the rest goes on without it.
