@@ -1,6 +1,7 @@
 //! `cargo xtask conformance`: suites that hold us to a protocol's own test material.
 
 mod cache;
+mod ws;
 
 use crate::error::{Result, fail};
 use crate::outcome::Outcome;
@@ -8,18 +9,24 @@ use crate::outcome::Outcome;
 /// A suite. What it cannot run it names in [`Outcome::Skipped`].
 pub(crate) struct Suite {
     name: &'static str,
-    /// Whether CI runs it too: it must then be quick, and need nothing but what `setup` may bring.
-    in_ci: bool,
+    /// What CI asks of it, if CI runs it too: it must then be quick, and need nothing but what `setup` may bring.
+    in_ci: Option<&'static [&'static str]>,
     run: fn(&[String]) -> Result<Outcome>,
 }
 
 /// All suites; a new one is a row here and a room beside this one.
-static SUITES: &[Suite] = &[Suite { name: "cache", in_ci: true, run: cache::cache }];
+static SUITES: &[Suite] = &[
+    Suite { name: "cache", in_ci: Some(&[]), run: cache::cache },
+    Suite { name: "ws", in_ci: Some(&["--quick"]), run: ws::ws },
+];
+
+/// What is asked of a suite that runs as a whole.
+const NOTHING: &[&str] = &[];
 
 /// Runs one suite, with what else is asked of it, or all of them.
 pub(crate) fn conformance(args: &[String]) -> Result<Outcome> {
     let Some((wanted, rest)) = args.split_first() else {
-        return run_all(SUITES);
+        return run_all(SUITES.iter().map(|suite| (suite, NOTHING)));
     };
     match SUITES.iter().find(|suite| suite.name == wanted) {
         Some(suite) => (suite.run)(rest),
@@ -29,27 +36,24 @@ pub(crate) fn conformance(args: &[String]) -> Result<Outcome> {
 
 /// What CI runs.
 pub(crate) fn in_ci() -> Result<Outcome> {
-    if SUITES.iter().any(|suite| suite.in_ci) {
-        run_all(SUITES.iter().filter(|suite| suite.in_ci))
-    } else {
-        Ok(Outcome::Skipped("no suites registered for CI".to_owned()))
-    }
+    run_all(for_ci(SUITES))
 }
 
-fn run_all(suites: impl IntoIterator<Item = &'static Suite>) -> Result<Outcome> {
-    let (mut count, mut failed, mut skipped) = (0, Vec::new(), Vec::new());
-    for suite in suites {
-        count += 1;
-        let outcome = (suite.run)(&[]).unwrap_or_else(|error| Outcome::Failed(error.to_string()));
+fn for_ci(suites: &'static [Suite]) -> impl Iterator<Item = (&'static Suite, &'static [&'static str])> {
+    suites.iter().filter_map(|suite| Some((suite, suite.in_ci?)))
+}
+
+fn run_all(suites: impl IntoIterator<Item = (&'static Suite, &'static [&'static str])>) -> Result<Outcome> {
+    let (mut failed, mut skipped) = (Vec::new(), Vec::new());
+    for (suite, asked) in suites {
+        let asked: Vec<String> = asked.iter().copied().map(str::to_owned).collect();
+        let outcome = (suite.run)(&asked).unwrap_or_else(|error| Outcome::Failed(error.to_string()));
         println!("{}: {outcome}", suite.name);
         match outcome {
             Outcome::Passed => {}
             Outcome::Failed(_) => failed.push(suite.name),
             Outcome::Skipped(_) => skipped.push(suite.name),
         }
-    }
-    if count == 0 {
-        println!("no suites yet");
     }
     if !failed.is_empty() {
         Ok(Outcome::Failed(failed.join(", ")))
@@ -71,17 +75,33 @@ mod tests {
     use super::*;
 
     static TWO: &[Suite] = &[
-        Suite { name: "good", in_ci: true, run: |_| Ok(Outcome::Passed) },
-        Suite { name: "bad", in_ci: false, run: |_| Ok(Outcome::Failed("one case".to_owned())) },
+        Suite { name: "good", in_ci: None, run: |_| Ok(Outcome::Passed) },
+        Suite { name: "bad", in_ci: None, run: |_| Ok(Outcome::Failed("one case".to_owned())) },
     ];
     static ABSENT: &[Suite] =
-        &[Suite { name: "absent", in_ci: true, run: |_| Ok(Outcome::Skipped("no data".to_owned())) }];
+        &[Suite { name: "absent", in_ci: None, run: |_| Ok(Outcome::Skipped("no data".to_owned())) }];
+    static LONG: &[Suite] = &[Suite {
+        name: "long",
+        in_ci: Some(&["--quick"]),
+        run: |asked| if asked == ["--quick"] { Ok(Outcome::Passed) } else { fail("too long") },
+    }];
+
+    fn run_whole(suites: &'static [Suite]) -> Outcome {
+        run_all(suites.iter().map(|suite| (suite, NOTHING))).unwrap()
+    }
 
     #[test]
     fn the_suites_outcomes_become_one() {
-        assert_eq!(run_all(&TWO[..1]).unwrap(), Outcome::Passed);
-        assert_eq!(run_all(TWO).unwrap(), Outcome::Failed("bad".to_owned()));
-        assert_eq!(run_all(ABSENT).unwrap(), Outcome::Skipped("absent".to_owned()));
+        assert_eq!(run_whole(&TWO[..1]), Outcome::Passed);
+        assert_eq!(run_whole(TWO), Outcome::Failed("bad".to_owned()));
+        assert_eq!(run_whole(ABSENT), Outcome::Skipped("absent".to_owned()));
+    }
+
+    #[test]
+    fn ci_asks_for_less() {
+        assert_eq!(run_all(for_ci(LONG)).unwrap(), Outcome::Passed);
+        assert_eq!(run_whole(LONG), Outcome::Failed("long".to_owned()));
+        assert_eq!(for_ci(TWO).count(), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod apt;
 pub(crate) mod npm;
-mod pip;
+pub(crate) mod pip;
 
 use apt::Apt;
 
@@ -70,6 +70,16 @@ static PEERS: &[Peer] = &[
         serves: "benchmarks of the cache, with node",
         // The last that runs on node 20.
         source: Source::Npm { package: "undici", version: "7.30.2" },
+    },
+    Peer {
+        name: "ws",
+        serves: "WebSocket against node's common server",
+        source: Source::Npm { package: "ws", version: "8.23.0" },
+    },
+    Peer {
+        name: "websockets",
+        serves: "WebSocket against Python's common server",
+        source: Source::Pip { package: "websockets", version: "17.4" },
     },
 ];
 

@@ -1,5 +1,5 @@
-//! The HTTP client and the dialer against servers and proxies that nobody here wrote: nginx, Python's `http.server`,
-//! Node, microsocks and tinyproxy, each started by the test that wants it.
+//! The clients and the dialer against servers and proxies that nobody here wrote: nginx, Python's `http.server`,
+//! Node, `websockets`, `ws`, microsocks and tinyproxy, each started by the test that wants it.
 //!
 //! A test whose peer is not installed ends early and says so in the file that `NETCOMM_SKIPPED_FILE` names.
 
@@ -12,6 +12,7 @@ mod nginx_http2;
 mod node;
 mod python;
 mod tinyproxy;
+mod websocket;
 
 use std::io::Cursor;
 use std::time::Duration;

@@ -1,13 +1,13 @@
 //! Peers from Python's packages, in a virtual environment below the target folder.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::{place, run};
 
 /// Installs the package in this version, unless it is there.
-pub(super) fn ensure(package: &str, version: &str) -> Result<()> {
-    let venv = place::peers()?.join("venv");
+pub(crate) fn ensure(package: &str, version: &str) -> Result<()> {
+    let venv = venv()?;
     let python = python(&venv);
     if python.is_file() {
         let mut ask = run::program(&python)?;
@@ -27,6 +27,12 @@ pub(super) fn ensure(package: &str, version: &str) -> Result<()> {
     run::run(install)
 }
 
-fn python(venv: &std::path::Path) -> PathBuf {
+/// The environment that holds these packages.
+pub(crate) fn venv() -> Result<PathBuf> {
+    Ok(place::peers()?.join("venv"))
+}
+
+/// The Python of an environment.
+pub(crate) fn python(venv: &Path) -> PathBuf {
     if cfg!(windows) { venv.join("Scripts/python.exe") } else { venv.join("bin/python") }
 }
