@@ -26,6 +26,8 @@ impl Interest {
     pub const CONNECTION: Self = Self(1 << 2);
     /// What a client decided on its own: cookies refused, tokens refreshed.
     pub const DECISION: Self = Self(1 << 3);
+    /// Messages of long-lived connections, each.
+    pub const MESSAGE: Self = Self(1 << 4);
     /// Everything, what later versions add included.
     pub const ALL: Self = Self(u32::MAX);
 
@@ -51,7 +53,8 @@ impl fmt::Debug for Interest {
 }
 
 /// Tells the calls of one process apart; 0 stands for what belongs to no call. Of two calls that one thread began, the later
-/// one has the larger number; between threads the numbers say nothing of time.
+/// one has the larger number; between threads the numbers say nothing of time. A WebSocket has a number too, with its
+/// highest bit set, drawn by chance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
@@ -232,6 +235,45 @@ pub enum Event {
         origin: String,
         /// For how long.
         wait: Duration,
+    },
+    /// A WebSocket is open ([`Interest::CONNECTION`]).
+    SocketOpened {
+        /// Its URL, redacted.
+        url: String,
+        /// The subprotocol that the server chose.
+        subprotocol: Option<String>,
+        /// Whether messages may be compressed.
+        compressed: bool,
+    },
+    /// A WebSocket has ended ([`Interest::CONNECTION`]).
+    SocketClosed {
+        /// The close code of whoever closed; 1006 if nobody did.
+        code: u16,
+        /// Whether both sides said goodbye.
+        clean: bool,
+        /// What went wrong, if something did.
+        error: Option<ErrorKind>,
+        /// How long it was open.
+        took: Duration,
+    },
+    /// A message was handed to a WebSocket ([`Interest::MESSAGE`]).
+    MessageSent {
+        /// Whether it is text.
+        is_text: bool,
+        /// Bytes of its payload.
+        bytes: usize,
+    },
+    /// A message came over a WebSocket ([`Interest::MESSAGE`]).
+    MessageReceived {
+        /// Whether it is text.
+        is_text: bool,
+        /// Bytes of its payload.
+        bytes: usize,
+    },
+    /// A round trip was measured on a connection ([`Interest::CONNECTION`]).
+    RoundTrip {
+        /// How long it took.
+        took: Duration,
     },
     /// A token was fetched anew for all callers ([`Interest::DECISION`]).
     TokenRefreshed {

@@ -13,6 +13,7 @@ mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -163,6 +164,10 @@ impl Connect {
     /// Whether the address is one.
     pub(crate) fn check(&self) -> Result<()> {
         self.address.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    pub(crate) fn scope_name(&self) -> Option<Arc<str>> {
+        self.env.policy().scope.narrow(&self.scope).name().cloned()
     }
 
     pub(crate) fn env(&self) -> &Env {

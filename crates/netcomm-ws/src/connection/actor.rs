@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use netcomm_core::{Connectivity, Env, Error, ErrorKind, Network, NetworkChange, Reach, Sleep};
+use netcomm_core::{
+    CallId, Connectivity, Env, Error, ErrorKind, Interest, Network, NetworkChange, Observation, Reach, Sleep,
+};
 
 use super::receipt::{Dropped, Slot, Status};
 use super::session::{AnyGreet, AnyPrepare, Resume};
@@ -199,6 +201,7 @@ impl Actor {
             Next::At(at) => Ok((false, at + apart, error)),
             Next::RefreshThenAt(at) => Ok((true, at + apart, error)),
             Next::GiveUp(why) => {
+                self.observe(|| netcomm_core::Event::GaveUp { why });
                 let closed = closed_of(&error);
                 Err(End { closed, cause: Some(error.with_gave_up(why)) })
             }
@@ -252,6 +255,7 @@ impl Actor {
             wait: Some(at.saturating_duration_since(now)),
             cause: cause.clone(),
         });
+        self.observe(|| netcomm_core::Event::Retrying { tries: attempt, wait: at.saturating_duration_since(now) });
         self.network = self.plan.env.connectivity().current();
         let clock = Arc::clone(self.plan.env.clock());
         let mut sleep = clock.sleep_until(at);
@@ -339,6 +343,12 @@ impl Actor {
         slot.set(Status::Unknown);
         self.shared.count(|counts| counts.unknown += 1);
         self.shared.tell(|| Event::Unknown { id });
+    }
+
+    fn observe(&self, event: impl FnOnce() -> netcomm_core::Event) {
+        let now = || self.shared.now();
+        let scope = || self.plan.connect.scope_name();
+        self.plan.env.tap().emit(Interest::DECISION, || Observation::new(now(), event()).with_call(CallId(0), scope()));
     }
 
     fn tell_written(&self) {

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{BufMut, Bytes};
 use http::HeaderMap;
-use netcomm_core::{Clock, ConnectInfo, Error, ErrorKind, Io, Phase, Result, Sleep};
+use netcomm_core::{
+    CallId, Clock, ConnectInfo, Error, ErrorKind, Event, Interest, Io, Observation, Phase, Result, Sleep, Tap,
+};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
@@ -41,6 +43,9 @@ pub(crate) struct Welcome {
     pub(crate) headers: HeaderMap,
     pub(crate) info: ConnectInfo,
     pub(crate) compressed: bool,
+    /// The number of the connection, for observers.
+    pub(crate) call: CallId,
+    pub(crate) scope: Option<Arc<str>>,
     /// Held as long as the connection lives.
     pub(crate) places: Places,
 }
@@ -60,11 +65,15 @@ pub(crate) struct Drive {
     read_ahead_bytes: usize,
     /// What was read and not looked at, since the inbox was full. Even where it is empty, the receiver may have more to give.
     kept: Option<Bytes>,
+    /// The rule that was broken behind what lies in the inbox.
+    fault: Option<Violation>,
     /// Whether the reader of a message in pieces left before its end.
     skipping: bool,
     pulse: Pulse,
     alarm: Option<Alarm>,
     clock: Arc<dyn Clock>,
+    tap: Tap,
+    opened: Instant,
     close_timeout: Duration,
     state: State,
     welcome: Welcome,
@@ -117,6 +126,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) pulse: Pulse,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tap: Tap,
     pub(crate) close_timeout: Duration,
     pub(crate) welcome: Welcome,
 }
@@ -134,14 +144,22 @@ impl Drive {
             inbox: Inbox::default(),
             read_ahead_bytes: setup.limits.read_ahead_bytes,
             kept: None,
+            fault: None,
             skipping: false,
             pulse: setup.pulse,
             alarm: None,
+            opened: setup.clock.now(),
             clock: setup.clock,
+            tap: setup.tap,
             close_timeout: setup.close_timeout,
             state: State::Open,
             welcome: setup.welcome,
         };
+        drive.observe(Interest::CONNECTION, |drive| Event::SocketOpened {
+            url: drive.welcome.url.clone(),
+            subprotocol: drive.welcome.subprotocol.clone(),
+            compressed: drive.welcome.compressed,
+        });
         drive.take_all(rest);
         drive
     }
@@ -183,7 +201,7 @@ impl Drive {
                     Item::Ping(_) | Item::Pong(_) | Item::Close(_) => {}
                 }
             }
-            if self.has_ended() {
+            if self.is_over() {
                 return Poll::Ready(self.take_error().map(Err));
             }
             self.receiver.set_streaming(self.skipping);
@@ -212,7 +230,7 @@ impl Drive {
                 self.answer(cx);
                 return Poll::Ready(Some(Ok(piece)));
             }
-            if self.has_ended() {
+            if self.is_over() {
                 return Poll::Ready(self.take_error().map(Err));
             }
             self.receiver.set_streaming(true);
@@ -244,6 +262,10 @@ impl Drive {
     pub(crate) fn start_send(&mut self, message: Message) -> Result<()> {
         self.check_open()?;
         self.transmitter.check_no_stream()?;
+        self.observe(Interest::MESSAGE, |_| Event::MessageSent {
+            is_text: message.kind() == Kind::Text,
+            bytes: message.len(),
+        });
         self.transmitter.message(message);
         Ok(())
     }
@@ -281,6 +303,7 @@ impl Drive {
     /// Waits for the end.
     pub(crate) fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         loop {
+            self.is_over();
             if let State::Ended { closed, .. } = &self.state {
                 return Poll::Ready(closed.clone());
             }
@@ -347,7 +370,7 @@ impl Drive {
                     match self.receiver.filled(count) {
                         Ok(Some(item)) => self.take(item),
                         Ok(None) => {}
-                        Err(violation) => self.fail(violation),
+                        Err(violation) => self.found(violation),
                     }
                     Ok(true)
                 }
@@ -380,7 +403,7 @@ impl Drive {
             match self.receiver.feed(&mut input) {
                 Ok(Some(item)) => self.take(item),
                 Ok(None) => return,
-                Err(violation) => return self.fail(violation),
+                Err(violation) => return self.found(violation),
             }
             if !self.inbox.has_room(self.read_ahead_bytes) {
                 self.kept = Some(Bytes::copy_from_slice(input));
@@ -391,10 +414,19 @@ impl Drive {
 
     fn take(&mut self, item: Item) {
         match item {
-            Item::Message(_) | Item::Piece { .. } => self.inbox.push(item),
+            Item::Message(message) => {
+                self.observe(Interest::MESSAGE, |_| Event::MessageReceived {
+                    is_text: message.kind() == Kind::Text,
+                    bytes: message.len(),
+                });
+                self.inbox.push(Item::Message(message));
+            }
+            Item::Piece { .. } => self.inbox.push(item),
             Item::Ping(payload) => self.transmitter.pong(payload),
             Item::Pong(payload) => {
-                self.pulse.pong(&payload, self.clock.now());
+                if let Some(took) = self.pulse.pong(&payload, self.clock.now()) {
+                    self.observe(Interest::CONNECTION, |_| Event::RoundTrip { took });
+                }
             }
             Item::Close(body) => self.goodbye(body),
         }
@@ -415,9 +447,26 @@ impl Drive {
         self.state = State::Ending { deadline: self.clock.now() + LINGER, closed, error: None };
     }
 
+    /// The peer broke a rule. What came before that is good: its reader has it first, and may still answer.
+    fn found(&mut self, violation: Violation) {
+        self.receiver.stop();
+        if self.inbox.items.is_empty() {
+            self.fail(violation);
+        } else {
+            self.fault = Some(violation);
+        }
+    }
+
+    /// Whether nothing more will come; told when all that came has been taken.
+    fn is_over(&mut self) -> bool {
+        if let Some(violation) = self.fault.take() {
+            self.fail(violation);
+        }
+        self.has_ended()
+    }
+
     /// The peer broke a rule: it is told, and nothing more is read from it (RFC 6455 §7.1.7).
     fn fail(&mut self, violation: Violation) {
-        self.receiver.stop();
         if !matches!(self.state, State::Open | State::Closing { .. }) {
             return;
         }
@@ -430,8 +479,6 @@ impl Drive {
 
     /// The connection beneath has ended.
     fn end(&mut self, cause: Option<io::Error>) {
-        self.io = None;
-        self.alarm = None;
         let before = std::mem::replace(&mut self.state, State::Ended { closed: Closed::abnormal(), error: None });
         let (closed, error) = match before {
             State::Open => {
@@ -445,7 +492,26 @@ impl Drive {
             State::Closing { ours, .. } => (ours.closed(Closer::Us, false), None),
             State::Ending { closed, error, .. } | State::Ended { closed, error } => (closed, error),
         };
+        self.ended(closed, error);
+    }
+
+    fn ended(&mut self, closed: Closed, error: Option<Error>) {
+        self.io = None;
+        self.alarm = None;
+        self.observe(Interest::CONNECTION, |drive| Event::SocketClosed {
+            code: closed.code.get(),
+            clean: closed.clean,
+            error: error.as_ref().map(Error::kind),
+            took: drive.clock.now().saturating_duration_since(drive.opened),
+        });
         self.state = State::Ended { closed, error };
+    }
+
+    fn observe(&self, interest: Interest, event: impl FnOnce(&Self) -> Event) {
+        self.tap.emit(interest, || {
+            let Welcome { call, scope, .. } = &self.welcome;
+            Observation::new(self.clock.now(), event(self)).with_call(*call, scope.clone())
+        });
     }
 
     /// The peer gave no sign of life.
@@ -454,9 +520,7 @@ impl Drive {
             .with_detail("no sign of life from the peer")
             .with_url(&self.welcome.url)
             .with_source(Closed::abnormal());
-        self.state = State::Ended { closed: Closed::abnormal(), error: Some(error) };
-        self.io = None;
-        self.alarm = None;
+        self.ended(Closed::abnormal(), Some(error));
     }
 
     /// Writes what is ready. Ready if something went, or the wire broke; pending if nothing could be done, or there was nothing

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use netcomm_core::{Clock, Env, Result};
+use netcomm_core::{CallId, Clock, Env, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Socket;
@@ -53,7 +53,7 @@ impl Connect {
     pub async fn connect(&self) -> Result<Socket> {
         let compression = self.manner.compression;
         let opened = self.open(|headers| compression.check_answer(headers)).await?;
-        Ok(Socket::opened(opened, Role::Client, self.manner, self.env()))
+        Ok(Socket::opened(opened, Role::Client, self.manner, self.env(), self.scope_name()))
     }
 }
 
@@ -75,10 +75,10 @@ impl Socket {
     ) -> Result<Self> {
         let compression = options.manner.compression;
         let opened = accept(io, options, |headers| compression.answer(headers)).await?;
-        Ok(Self::opened(opened, Role::Server, options.manner, options.env()))
+        Ok(Self::opened(opened, Role::Server, options.manner, options.env(), None))
     }
 
-    fn opened(opened: Opened<Coding>, role: Role, manner: Manner, env: &Env) -> Self {
+    fn opened(opened: Opened<Coding>, role: Role, manner: Manner, env: &Env, scope: Option<Arc<str>>) -> Self {
         let Opened { io, rest, headers, subprotocol, extensions: coding, uri, places, .. } = opened;
         let clock: Arc<dyn Clock> = Arc::clone(env.clock());
         let compressed = coding.deflater.is_some();
@@ -89,6 +89,7 @@ impl Socket {
             limits: manner.limits,
             pulse: Pulse::new(manner.heartbeat, env.random(), clock.now()),
             clock,
+            tap: env.tap().clone(),
             close_timeout: manner.close_timeout,
             welcome: Welcome {
                 url: netcomm_core::redact_url(&uri.to_string()),
@@ -96,6 +97,8 @@ impl Socket {
                 headers,
                 info: io.info().clone(),
                 compressed,
+                call: CallId(env.random().next_u64() | 1 << 63),
+                scope,
                 places,
             },
             io,

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 
-use netcomm_core::{Env, Result};
-use netcomm_tests::{ScriptedDialer, TokioClock};
+use netcomm_core::{Env, Interest, Result};
+use netcomm_tests::{CollectingObserver, ScriptedDialer, TokioClock};
 use netcomm_ws::{AcceptOptions, CloseCode, Closer, Kind, Message, Socket};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// An environment in which every dial reaches `serve`.
 fn served<F>(serve: impl Fn(Socket) -> F + Send + Sync + Clone + 'static) -> Env
@@ -88,5 +89,60 @@ async fn messages_larger_than_memory_go_in_pieces() -> Result<()> {
         outgoing.finish().await?;
         assert_eq!(socket.recv().await?, Some(Message::text("2000000 true")));
     }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_observes_sees_each_message_and_no_payload() -> Result<()> {
+    let seen = CollectingObserver::with_interest(Interest::CONNECTION | Interest::MESSAGE);
+    let env = served(echo);
+    let env = env.with_tap(seen.tap());
+    let mut socket = Socket::builder(&env, "ws://user:hidden@server.test/?token=hidden").connect().await?;
+    socket.send("hidden").await?;
+    socket.recv().await?;
+    socket.close(CloseCode::NORMAL, "hidden").await?;
+    let seen = seen.take();
+    let number = seen.last().expect("seen").call;
+    assert!(number.0 >> 63 == 1);
+    let events: Vec<_> = seen.iter().filter(|one| one.call == number).map(|one| format!("{:?}", one.event)).collect();
+    let words: Vec<_> = events.iter().map(|event| event.split(' ').next().expect("a name")).collect();
+    assert_eq!(words, ["SocketOpened", "MessageSent", "MessageReceived", "SocketClosed"]);
+    assert!(!format!("{seen:?}").contains("hidden"));
+    assert!(events[1].contains("bytes: 6") && events[3].contains("code: 1000, clean: true"), "{events:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_before_a_broken_rule_can_be_answered() -> Result<()> {
+    let dialer = ScriptedDialer::new();
+    let env = Env::new(dialer.clone(), TokioClock::new());
+    dialer.serve_next(|far| async move {
+            let (mut read, mut write) = tokio::io::split(far);
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(read.read_u8().await.expect("a head"));
+            }
+            let head = String::from_utf8(head).expect("text");
+            let key = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
+            let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+            let answer = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            );
+            // A good message and an unknown opcode in one piece.
+            write.write_all(&[answer.as_bytes(), b"\x81\x02hi\x83\x00"].concat()).await.expect("sent");
+            let mut rest = Vec::new();
+            drop(read.read_to_end(&mut rest).await);
+            assert_eq!(rest[..2], [0x81, 0x82], "the echo");
+            assert_eq!(rest[8..10], [0x88, 0x82], "the goodbye");
+            assert_eq!(u16::from_be_bytes([rest[14] ^ rest[10], rest[15] ^ rest[11]]), 1002);
+    });
+    let mut socket = connect(&env).await;
+    let message = socket.recv().await?.expect("a message");
+    socket.send(message).await?;
+    assert_eq!(socket.recv().await.expect_err("an opcode").kind(), netcomm_core::ErrorKind::Protocol);
+    assert_eq!(socket.closed().expect("ended").code, CloseCode::PROTOCOL);
+    assert_eq!(socket.recv().await?, None);
+    drop(socket);
+    dialer.finish().await;
     Ok(())
 }
