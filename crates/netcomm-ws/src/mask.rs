@@ -1,65 +1,76 @@
 //! Masks (RFC 6455 §5.3): pure, but for where the keys come from.
 
+use bytes::BytesMut;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Bytes of keys that are fetched from the system at once.
 const POOL_BYTES: usize = 256;
 
-/// As many bytes as are masked in one step: a few registers of the smallest machine.
-const STEP: usize = 32;
+/// What is masked at once on its way from one place to another: small enough to stay in the first cache.
+const BLOCK_BYTES: usize = 1024;
 
 /// Masks `data`, or takes the mask off; `offset` is how many bytes of the payload came before.
 pub(crate) fn apply(mask: [u8; 4], offset: usize, data: &mut [u8]) {
-    let mut key = mask;
-    key.rotate_left(offset % 4);
-    let mut wide = [0; STEP];
-    for (byte, key) in wide.iter_mut().zip(key.iter().cycle()) {
-        *byte = *key;
+    let key = wide(mask, offset);
+    let (words, rest) = data.as_chunks_mut::<8>();
+    for word in words {
+        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
     }
-    let (steps, rest) = data.as_chunks_mut::<STEP>();
-    for step in steps {
-        for (byte, key) in step.iter_mut().zip(&wide) {
-            *byte ^= key;
-        }
-    }
-    for (byte, key) in rest.iter_mut().zip(&wide) {
+    for (byte, key) in rest.iter_mut().zip(key.to_ne_bytes()) {
         *byte ^= key;
     }
 }
 
+/// Appends `data`, masked, to `out`.
+pub(crate) fn append(mask: [u8; 4], offset: usize, data: &[u8], out: &mut BytesMut) {
+    if data.len() <= BLOCK_BYTES {
+        let start = out.len();
+        out.extend_from_slice(data);
+        apply(mask, offset, &mut out[start..]);
+        return;
+    }
+    // One pass over the memory in place of two. Blocks are whole words, so that the key is the same for each.
+    let key = wide(mask, offset);
+    let mut masked = [0; BLOCK_BYTES];
+    out.reserve(data.len());
+    for block in data.chunks(BLOCK_BYTES) {
+        let masked = &mut masked[..block.len()];
+        let (words, rest) = masked.as_chunks_mut::<8>();
+        let (from, last) = block.as_chunks::<8>();
+        for (word, from) in words.iter_mut().zip(from) {
+            *word = (u64::from_ne_bytes(*from) ^ key).to_ne_bytes();
+        }
+        for ((byte, from), key) in rest.iter_mut().zip(last).zip(key.to_ne_bytes()) {
+            *byte = from ^ key;
+        }
+        out.extend_from_slice(masked);
+    }
+}
+
+/// The key twice, from where `offset` comes to stand in it.
+fn wide(mask: [u8; 4], offset: usize) -> u64 {
+    #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
+    let turn = (offset % 4) as u32 * 8;
+    let key = u32::from_le_bytes(mask).rotate_right(turn).to_le_bytes();
+    let [a, b, c, d] = key;
+    u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+}
+
 /// Keys nobody can foresee (RFC 6455 §10.3): from the system, many at once.
 pub(crate) struct Keys {
-    source: Source,
+    system: SystemRandom,
     pool: [u8; POOL_BYTES],
     used: usize,
 }
 
-enum Source {
-    System(SystemRandom),
-    /// Always the same, in tests.
-    #[cfg(test)]
-    Fixed([u8; 4]),
-}
-
 impl Keys {
     pub(crate) fn new() -> Self {
-        Self { source: Source::System(SystemRandom::new()), pool: [0; POOL_BYTES], used: POOL_BYTES }
-    }
-
-    #[cfg(test)]
-    pub(crate) fn fixed(key: [u8; 4]) -> Self {
-        Self { source: Source::Fixed(key), pool: [0; POOL_BYTES], used: POOL_BYTES }
+        Self { system: SystemRandom::new(), pool: [0; POOL_BYTES], used: POOL_BYTES }
     }
 
     pub(crate) fn next(&mut self) -> [u8; 4] {
         if self.used == POOL_BYTES {
-            match &self.source {
-                Source::System(system) => {
-                    system.fill(&mut self.pool).expect("the system's source of chance does not fail once it works");
-                }
-                #[cfg(test)]
-                Source::Fixed(key) => return *key,
-            }
+            self.system.fill(&mut self.pool).expect("the system's source of chance does not fail once it works");
             self.used = 0;
         }
         let key = self.pool[self.used..].first_chunk().expect("the pool holds whole keys");
@@ -84,12 +95,16 @@ mod tests {
     fn fast_is_as_slow_is() {
         let mask = [0x37, 0xfa, 0x21, 0x3d];
         for offset in 0..9 {
-            for length in (0..140).chain([1000, 4096]) {
+            for length in (0..140).chain([1000, 1023, 1024, 1025, 2048, 4099]) {
                 let mut fast: Vec<u8> = (0..length).map(|at| (at * 31 % 251) as u8).collect();
+                let original = fast.clone();
                 let mut slow = fast.clone();
                 apply(mask, offset, &mut fast);
                 slowly(mask, offset, &mut slow);
                 assert_eq!(fast, slow, "{offset} {length}");
+                let mut out = BytesMut::from(&b"before"[..]);
+                append(mask, offset, &original, &mut out);
+                assert_eq!(&out[6..], slow, "{offset} {length}");
             }
         }
     }

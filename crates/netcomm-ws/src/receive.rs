@@ -1,6 +1,6 @@
 //! The receiving half of the protocol: bytes in, items out (RFC 6455 §5, §6.2, §8.1; RFC 7692 §6.2). Pure.
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::close::CloseBody;
 use crate::deflate::{Inflated, Inflater};
@@ -16,6 +16,10 @@ use crate::violation::Violation;
 const AHEAD_BYTES: usize = 64 * 1024;
 /// From here on it pays to read a payload straight to where it belongs.
 const DIRECT_BYTES: u64 = 16 * 1024;
+/// How much one read brings at most.
+pub(crate) const READ_BYTES: usize = 64 * 1024;
+/// From here on a payload is not copied out of what was read.
+const SHARED_BYTES: usize = READ_BYTES / 8;
 /// The most of a streamed message that is given out at once.
 const PIECE_BYTES: usize = 64 * 1024;
 
@@ -66,7 +70,8 @@ const BETWEEN_FRAMES: State = State::Head { begun: [0; MAX_HEAD_BYTES], length: 
 struct Open {
     kind: Kind,
     compressed: bool,
-    /// Whether a part was given out already.
+    /// Whether a part was given out already: then the rest is given out in pieces as well.
+    given: bool,
     data: BytesMut,
     utf8: Utf8,
     /// How much of `data` the check of UTF-8 has seen.
@@ -89,19 +94,31 @@ impl Receiver {
     }
 
     /// Whether the message that comes, up to its end, is given out in pieces; also what is left of one that has begun to
-    /// come. Of a message that was given out in part the rest must be taken in pieces too.
+    /// come. Of a message that was given out in part the rest comes in pieces whatever is said here.
     pub(crate) fn set_streaming(&mut self, streaming: bool) {
         self.streaming = streaming;
         self.has_streamed |= streaming;
     }
 
-    /// Whatever comes from now on is discarded.
-    pub(crate) fn stop(&mut self) {
-        (self.state, self.open) = (State::Closed, None);
+    /// A piece of what has come already of a message that is streamed only now; ask until there is none.
+    pub(crate) fn waiting(&mut self) -> Result<Option<Item>, Violation> {
+        if self.in_pieces() { self.look() } else { Ok(None) }
     }
 
-    /// Reads on. Ends with the next item, or with nothing when all of `input` is used up.
-    pub(crate) fn feed(&mut self, input: &mut &[u8]) -> Result<Option<Item>, Violation> {
+    fn in_pieces(&self) -> bool {
+        self.streaming || self.open.as_ref().is_some_and(|open| open.given)
+    }
+
+    /// Whatever comes from now on is discarded.
+    pub(crate) fn stop(&mut self) {
+        (self.state, self.open, self.inflater) = (State::Closed, None, None);
+    }
+
+    /// Reads on. Ends with the next item, or with nothing when all of `input` is used up. `input` is in one piece.
+    pub(crate) fn feed(&mut self, input: &mut impl Buf) -> Result<Option<Item>, Violation> {
+        if let Some((kind, data)) = self.quick(input) {
+            return whole(kind, data).map(Some);
+        }
         loop {
             match &mut self.state {
                 State::Head { begun, length } => match read_head(begun, length, input)? {
@@ -112,33 +129,59 @@ impl Receiver {
                     None => return Ok(None),
                 },
                 State::Payload { head, done } => {
-                    let left = usize::try_from(head.payload_bytes - *done).unwrap_or(usize::MAX);
-                    let (chunk, rest) = input.split_at(left.min(input.len()));
                     let (head, start) = (*head, *done);
+                    let left = usize::try_from(head.payload_bytes - start).unwrap_or(usize::MAX);
+                    let count = left.min(input.remaining());
                     let item = if head.opcode.is_control() {
-                        *input = rest;
-                        self.control(&head, start, chunk)?
+                        let item = self.control(&head, start, &input.chunk()[..count]);
+                        input.advance(count);
+                        item?
                     } else {
-                        let mut chunk = chunk;
-                        let before = chunk.len();
-                        let item = self.data(&head, start, &mut chunk)?;
-                        *input = &input[before - chunk.len()..];
-                        item
+                        self.data(&head, start, input, count)?
                     };
                     if item.is_some() {
                         return Ok(item);
                     }
-                    if input.is_empty() && matches!(self.state, State::Payload { .. }) {
+                    if !input.has_remaining() && matches!(self.state, State::Payload { .. }) {
                         return Ok(None);
                     }
                 }
                 // RFC 6455 §1.4: what comes after a close frame is discarded.
                 State::Closed => {
-                    *input = &[];
+                    input.advance(input.remaining());
                     return Ok(None);
                 }
             }
         }
+    }
+
+    /// Most messages: one frame from a server, and all of it is here. What is not as it must be is left to the long way.
+    fn quick(&self, input: &mut impl Buf) -> Option<(Kind, Bytes)> {
+        let chunk = input.chunk();
+        let (kind, second) = match *chunk {
+            [0x81, second, ..] => (Kind::Text, second),
+            [0x82, second, ..] => (Kind::Binary, second),
+            _ => return None,
+        };
+        let (head, length) = match second {
+            0..126 => (2, usize::from(second)),
+            126 => match chunk {
+                [_, _, high, low, ..] => (4, usize::from(u16::from_be_bytes([*high, *low]))),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let is_usual = matches!(self.state, State::Head { length: 0, .. })
+            && self.open.is_none()
+            && !self.streaming
+            && self.role == Role::Client
+            && (second < 126 || length >= 126);
+        let is_small = length <= self.limits.message_bytes && length as u64 <= self.limits.frame_bytes;
+        if !is_usual || !is_small || chunk.len() - head < length {
+            return None;
+        }
+        input.advance(head);
+        Some((kind, take(input, length)))
     }
 
     /// Where to read the next bytes to, and how many at most, if they can go straight there. What came is then told to
@@ -151,7 +194,7 @@ impl Receiver {
         if head.opcode.is_control() || left < DIRECT_BYTES {
             return None;
         }
-        let streaming = self.streaming;
+        let streaming = self.in_pieces();
         let data = &mut self.open.as_mut().filter(|open| !open.compressed)?.data;
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let room = if streaming { left.min(PIECE_BYTES.saturating_sub(data.len()).max(1)) } else { left };
@@ -199,6 +242,7 @@ impl Receiver {
                 open.insert(Open {
                     kind,
                     compressed: head.rsv1,
+                    given: false,
                     data: BytesMut::new(),
                     utf8: Utf8::default(),
                     checked: 0,
@@ -244,30 +288,31 @@ impl Receiver {
         }))
     }
 
-    /// Takes what it can of a chunk of a data frame's payload; all of it, unless an item comes.
-    fn data(&mut self, head: &Head, start: u64, chunk: &mut &[u8]) -> Result<Option<Item>, Violation> {
+    /// Takes what it can of `count` bytes of a data frame's payload; all of it, unless an item comes.
+    fn data(&mut self, head: &Head, start: u64, input: &mut impl Buf, count: usize) -> Result<Option<Item>, Violation> {
+        let in_pieces = self.in_pieces();
         let Some(open) = &mut self.open else {
             unreachable!("a data frame has a message, `begin` sees to that");
         };
         if open.compressed {
-            return self.inflate(head, start, chunk);
+            let mut chunk = &input.chunk()[..count];
+            let item = self.inflate(head, start, &mut chunk);
+            let used = count - chunk.len();
+            input.advance(used);
+            return item;
         }
-        let count = chunk.len();
-        if open.data.is_empty() && start == 0 && head.fin && count as u64 == head.payload_bytes && !self.streaming {
-            // Most messages: one frame, and all of it is here.
-            if head.mask.is_none() {
-                let data = Bytes::copy_from_slice(chunk);
-                *chunk = &[];
-                self.state = BETWEEN_FRAMES;
-                return self.close_message(data);
-            }
+        let is_whole = start == 0 && head.fin && count as u64 == head.payload_bytes && open.data.is_empty();
+        if is_whole && head.mask.is_none() && !in_pieces {
+            let data = take(input, count);
+            self.state = BETWEEN_FRAMES;
+            return self.close_message(data);
         }
         let ahead = head.payload_bytes - start;
         make_room(&mut open.data, usize::try_from(ahead).unwrap_or(usize::MAX));
         let tail = open.data.len();
-        open.data.extend_from_slice(chunk);
+        open.data.extend_from_slice(&input.chunk()[..count]);
+        input.advance(count);
         unmask(head, start, &mut open.data[tail..]);
-        *chunk = &[];
         self.advance(head, start, count)
     }
 
@@ -281,6 +326,7 @@ impl Receiver {
 
     /// Takes a chunk of a compressed frame; not all of it where a piece is full before that.
     fn inflate(&mut self, head: &Head, start: u64, chunk: &mut &[u8]) -> Result<Option<Item>, Violation> {
+        let in_pieces = self.in_pieces();
         let (Some(open), Some(inflater)) = (&mut self.open, &mut self.inflater) else {
             unreachable!("`begin` lets no compressed message in without an inflater");
         };
@@ -294,13 +340,13 @@ impl Receiver {
         }
         let count = input.len();
         let last = head.fin && start + count as u64 == head.payload_bytes;
-        let limit =
-            if self.streaming { PIECE_BYTES } else { self.limits.message_bytes.saturating_sub(open.data.len()) };
+        let most = if in_pieces { PIECE_BYTES } else { self.limits.message_bytes };
+        let limit = most.saturating_sub(open.data.len()).max(usize::from(in_pieces));
         let inflated = inflater.inflate(&mut input, last, &mut open.data, limit)?;
         let used = count - input.len();
         *chunk = &chunk[used..];
         match inflated {
-            Inflated::Full if self.streaming => {
+            Inflated::Full if in_pieces => {
                 // All of the frame may be used up, and more is to come of it nevertheless.
                 self.state = State::Payload { head: *head, done: start + used as u64 };
                 self.look()
@@ -312,26 +358,32 @@ impl Receiver {
 
     /// In the middle of a message: checks what has come, and gives it out where it is streamed.
     fn look(&mut self) -> Result<Option<Item>, Violation> {
+        let in_pieces = self.in_pieces();
         let Some(open) = &mut self.open else {
             return Ok(None);
         };
         open.check()?;
-        if !self.streaming {
+        if !in_pieces {
             return open.check_size(&self.limits).map(|()| None);
         }
-        let data = open.data.split_to(open.data.len() - open.utf8.incomplete());
+        let data = open.split();
         open.checked = open.data.len();
-        Ok((!data.is_empty()).then(|| Item::Piece { kind: open.kind, data: data.freeze(), last: false }))
+        if data.is_empty() {
+            return Ok(None);
+        }
+        open.given = true;
+        Ok(Some(Item::Piece { kind: open.kind, data, last: false }))
     }
 
     fn end_message(&mut self) -> Result<Option<Item>, Violation> {
+        let in_pieces = self.in_pieces();
         let Some(open) = &mut self.open else {
             return Ok(None);
         };
-        if !self.streaming {
+        if !in_pieces {
             open.check_size(&self.limits)?;
         }
-        if self.streaming || open.checked > 0 {
+        if in_pieces || open.checked > 0 {
             open.check()?;
             if open.utf8.incomplete() > 0 {
                 return Err(Violation::Utf8);
@@ -342,20 +394,47 @@ impl Receiver {
     }
 
     fn close_message(&mut self, data: Bytes) -> Result<Option<Item>, Violation> {
-        let Some(Open { kind, .. }) = self.open.take() else {
+        let Some(Open { kind, given, .. }) = self.open.take() else {
             return Ok(None);
         };
-        if std::mem::take(&mut self.streaming) {
+        if std::mem::take(&mut self.streaming) || given {
             return Ok(Some(Item::Piece { kind, data, last: true }));
         }
-        Ok(Some(Item::Message(match kind {
-            Kind::Text => Message::Text(Text::try_from(data).map_err(|_| Violation::Utf8)?),
-            Kind::Binary => Message::Binary(data),
-        })))
+        whole(kind, data).map(Some)
     }
 }
 
+fn whole(kind: Kind, data: Bytes) -> Result<Item, Violation> {
+    Ok(Item::Message(match kind {
+        Kind::Text => Message::Text(Text::try_from(data).map_err(|_| Violation::Utf8)?),
+        Kind::Binary => Message::Binary(data),
+    }))
+}
+
+/// Takes a payload out of what was read. A large one keeps all of that in memory, a small one is copied: nobody holds more
+/// than eight times what is his.
+fn take(input: &mut impl Buf, count: usize) -> Bytes {
+    if count >= SHARED_BYTES {
+        return input.copy_to_bytes(count);
+    }
+    let data = Bytes::copy_from_slice(&input.chunk()[..count]);
+    input.advance(count);
+    data
+}
+
 impl Open {
+    /// What can be given out of what is there and checked: no more than one piece, and no part of a character.
+    fn split(&mut self) -> Bytes {
+        let mut end = self.data.len() - self.utf8.incomplete();
+        if end > PIECE_BYTES {
+            end = PIECE_BYTES;
+            while self.kind == Kind::Text && self.data[end] & 0xc0 == 0x80 {
+                end -= 1;
+            }
+        }
+        self.data.split_to(end).freeze()
+    }
+
     fn check_size(&self, limits: &Limits) -> Result<(), Violation> {
         if self.data.len() > limits.message_bytes {
             return Err(Violation::MessageTooLarge(limits.message_bytes));
@@ -377,23 +456,24 @@ impl Open {
 fn read_head(
     begun: &mut [u8; MAX_HEAD_BYTES],
     length: &mut usize,
-    input: &mut &[u8],
+    input: &mut impl Buf,
 ) -> Result<Option<Head>, Violation> {
+    let chunk = input.chunk();
     if *length == 0
-        && let Some((head, used)) = Head::parse(input)?
+        && let Some((head, used)) = Head::parse(chunk)?
     {
-        *input = &input[used..];
+        input.advance(used);
         return Ok(Some(head));
     }
-    let more = input.len().min(MAX_HEAD_BYTES - *length);
-    begun[*length..*length + more].copy_from_slice(&input[..more]);
+    let more = chunk.len().min(MAX_HEAD_BYTES - *length);
+    begun[*length..*length + more].copy_from_slice(&chunk[..more]);
     if let Some((head, used)) = Head::parse(&begun[..*length + more])? {
-        *input = &input[used - *length..];
+        input.advance(used - *length);
         return Ok(Some(head));
     }
     // A head that is not complete is shorter than the longest one: all of the input is in it.
     *length += more;
-    *input = &[];
+    input.advance(more);
     Ok(None)
 }
 

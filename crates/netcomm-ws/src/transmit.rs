@@ -24,6 +24,8 @@ pub(crate) struct Transmitter {
     fragment_bytes: usize,
     /// Ready for the wire.
     out: BytesMut,
+    /// The most that was in `out` since it was empty: what it holds on to when it is again.
+    most_out: usize,
     /// What is left of the payload of a frame whose head is in `out`.
     body: Option<Body>,
     /// What is left of a message that goes in fragments.
@@ -33,13 +35,12 @@ pub(crate) struct Transmitter {
     /// Only the last ping needs an answer (RFC 6455 §5.5.3).
     pong: Option<Bytes>,
     ping: Option<Bytes>,
+    /// How much of `out` there is up to the end of the last ping in it.
+    ping_end: Option<usize>,
     close: Option<CloseBody>,
     closed: bool,
     /// Whether the peer waits for something in `out`: a pong or the goodbye.
     urgent: bool,
-    /// Where in `out` the last ping ends, until it is on the wire.
-    ping_end: Option<usize>,
-    ping_written: bool,
 }
 
 struct Body {
@@ -69,16 +70,16 @@ impl Transmitter {
             most_bytes: limits.write_buffer_bytes,
             fragment_bytes: limits.fragment_bytes.max(1),
             out: BytesMut::new(),
+            most_out: 0,
             body: None,
             cut: None,
             streamed: None,
             pong: None,
             ping: None,
+            ping_end: None,
             close: None,
             closed: false,
             urgent: false,
-            ping_end: None,
-            ping_written: false,
         }
     }
 
@@ -87,30 +88,34 @@ impl Transmitter {
         self.body.is_none() && self.cut.is_none() && self.out.len() < self.most_bytes.max(1)
     }
 
+    /// Whether a message can be taken, with room for it or without.
+    pub(crate) fn can_take(&self) -> bool {
+        self.cut.is_none()
+    }
+
+    /// Whether all is on the wire.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.out.is_empty() && self.body.is_none() && self.cut.is_none() && self.close.is_none()
+    }
+
     /// What goes to the wire next; empty if nothing does.
     pub(crate) fn chunk(&self) -> &[u8] {
         &self.out
     }
 
-    /// That much of the [chunk](Self::chunk) is on the wire.
-    pub(crate) fn advance(&mut self, count: usize) {
+    /// That much of the [chunk](Self::chunk) is on the wire. Whether a ping went with it to its end.
+    pub(crate) fn advance(&mut self, count: usize) -> bool {
         self.out.advance(count);
-        if let Some(end) = self.ping_end {
-            self.ping_end = end.checked_sub(count).filter(|end| *end > 0);
-            self.ping_written = self.ping_end.is_none();
-        }
+        let pinged = self.ping_end.is_some_and(|end| end <= count);
+        self.ping_end = self.ping_end.filter(|_| !pinged).map(|end| end - count);
         self.pump();
         if self.out.is_empty() {
             self.urgent = false;
-            if self.out.capacity() > KEPT_BYTES {
+            if std::mem::take(&mut self.most_out) > KEPT_BYTES {
                 self.out = BytesMut::new();
             }
         }
-    }
-
-    /// Whether a ping has come to the wire since this was asked last.
-    pub(crate) fn take_ping_written(&mut self) -> bool {
-        std::mem::take(&mut self.ping_written)
+        pinged
     }
 
     /// Whether the peer waits for something that is ready.
@@ -121,8 +126,8 @@ impl Transmitter {
     /// Nothing can be sent any more.
     pub(crate) fn stop(&mut self) {
         (self.out, self.body, self.cut, self.streamed) = (BytesMut::new(), None, None, None);
-        (self.pong, self.ping, self.close) = (None, None, None);
-        (self.closed, self.urgent) = (true, false);
+        (self.pong, self.ping, self.ping_end, self.close) = (None, None, None, None);
+        (self.closed, self.urgent, self.deflater) = (true, false, None);
     }
 
     /// Takes a message.
@@ -136,8 +141,20 @@ impl Transmitter {
             deflater.compress(&payload, true, &mut compressed);
             self.put(Cut { opcode, rsv1: true, fin: true, payload: compressed.freeze() });
         } else {
-            self.put(Cut { opcode, rsv1: false, fin: true, payload });
+            let cut = Cut { opcode, rsv1: false, fin: true, payload };
+            if cut.payload.len() <= self.fragment_bytes && self.is_free() {
+                // Most messages: nothing is before them.
+                self.fragment(cut);
+                self.most_out = self.most_out.max(self.out.len());
+            } else {
+                self.put(cut);
+            }
         }
+    }
+
+    /// Whether the next frame can go out at once.
+    fn is_free(&self) -> bool {
+        self.is_ready() && !self.closed && self.close.is_none() && self.pong.is_none() && self.ping.is_none()
     }
 
     /// Begins a message that comes in pieces.
@@ -211,6 +228,11 @@ impl Transmitter {
 
     /// Makes ready for the wire what there is room for.
     fn pump(&mut self) {
+        self.fill();
+        self.most_out = self.most_out.max(self.out.len());
+    }
+
+    fn fill(&mut self) {
         loop {
             if let Some(body) = &mut self.body {
                 let room = self.most_bytes.max(1).saturating_sub(self.out.len());
@@ -294,9 +316,8 @@ fn opcode(kind: Kind) -> Opcode {
 }
 
 fn append(out: &mut BytesMut, payload: &[u8], key: Option<[u8; 4]>, offset: usize) {
-    let start = out.len();
-    out.extend_from_slice(payload);
-    if let Some(key) = key {
-        mask::apply(key, offset, &mut out[start..]);
+    match key {
+        Some(key) => mask::append(key, offset, payload, out),
+        None => out.extend_from_slice(payload),
     }
 }

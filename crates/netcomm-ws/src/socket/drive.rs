@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut, Bytes};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 use netcomm_core::{
     CallId, Clock, ConnectInfo, Error, ErrorKind, Event, Interest, Io, Observation, Phase, Result, Sleep, Tap,
@@ -21,15 +21,18 @@ use crate::connect::Places;
 use crate::heartbeat::{Beat, Pulse, Rtt};
 use crate::limits::Limits;
 use crate::message::{Kind, Message};
-use crate::receive::{Item, Receiver};
+use crate::receive::{Item, READ_BYTES, Receiver};
 use crate::role::Role;
 use crate::transmit::Transmitter;
 use crate::violation::Violation;
 
-/// What one read takes at most, unless it can go straight to where it belongs.
-const READ_BYTES: usize = 16 * 1024;
+/// What one read takes at most, unless the last one took much, or it can go straight to where it belongs. On the stack: a
+/// connection that waits holds no buffer.
+const SMALL_READ_BYTES: usize = 16 * 1024;
 /// How long the end of the connection beneath is waited for once nothing is left to say (RFC 6455 §7.1.1).
 const LINGER: Duration = Duration::from_secs(1);
+/// What stands for a time that no clock reaches.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 /// What a message in memory weighs beside its payload.
 const MESSAGE_WEIGHT: usize = 64;
 /// Room for that many messages is kept while none are there.
@@ -47,7 +50,7 @@ pub(crate) struct Welcome {
     pub(crate) call: CallId,
     pub(crate) scope: Option<Arc<str>>,
     /// Held as long as the connection lives.
-    pub(crate) places: Places,
+    pub(crate) _places: Places,
 }
 
 /// One connection, and where it stands.
@@ -65,6 +68,8 @@ pub(crate) struct Drive {
     read_ahead_bytes: usize,
     /// What was read and not looked at, since the inbox was full. Even where it is empty, the receiver may have more to give.
     kept: Option<Bytes>,
+    /// Whether much comes at a time.
+    is_bulk: bool,
     /// The rule that was broken behind what lies in the inbox.
     fault: Option<Violation>,
     /// Whether the reader of a message in pieces left before its end.
@@ -134,7 +139,7 @@ pub(crate) struct Setup {
 impl Drive {
     /// `rest` is what came behind the handshake.
     pub(crate) fn new(setup: Setup, rest: &[u8]) -> Self {
-        let mut drive = Self {
+        let drive = Self {
             io: Some(setup.io),
             receiver: setup.receiver,
             transmitter: setup.transmitter,
@@ -143,7 +148,9 @@ impl Drive {
             hung_up: false,
             inbox: Inbox::default(),
             read_ahead_bytes: setup.limits.read_ahead_bytes,
-            kept: None,
+            // Looked at by the first poll: only that tells whether its messages are wanted whole.
+            kept: (!rest.is_empty()).then(|| Bytes::copy_from_slice(rest)),
+            is_bulk: false,
             fault: None,
             skipping: false,
             pulse: setup.pulse,
@@ -160,7 +167,6 @@ impl Drive {
             subprotocol: drive.welcome.subprotocol.clone(),
             compressed: drive.welcome.compressed,
         });
-        drive.take_all(rest);
         drive
     }
 
@@ -190,23 +196,22 @@ impl Drive {
     /// The next whole message.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Message>>> {
         loop {
-            while let Some(item) = self.inbox.pop() {
-                match item {
-                    Item::Message(message) => {
-                        self.answer(cx);
-                        return Poll::Ready(Some(Ok(message)));
-                    }
-                    // The rest of a message whose reader left.
-                    Item::Piece { last, .. } => self.skipping = !last,
-                    Item::Ping(_) | Item::Pong(_) | Item::Close(_) => {}
+            let item = if self.inbox.is_empty() {
+                if self.is_over() {
+                    return Poll::Ready(self.take_error().map(Err));
                 }
-            }
-            if self.is_over() {
-                return Poll::Ready(self.take_error().map(Err));
-            }
-            self.receiver.set_streaming(self.skipping);
-            if self.poll_read(cx).is_pending() {
-                ready!(self.poll_rest(cx));
+                self.receiver.set_streaming(false);
+                ready!(self.poll_more(cx))
+            } else {
+                self.inbox.pop()
+            };
+            match item {
+                Some(Item::Message(message)) => {
+                    self.answer(cx);
+                    return Poll::Ready(Some(Ok(message)));
+                }
+                // A piece is of a message whose reader was leaked.
+                _ => {}
             }
         }
     }
@@ -214,37 +219,52 @@ impl Drive {
     /// The next piece of a message, or a whole one as its only piece.
     pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
         loop {
-            while let Some(item) = self.inbox.pop() {
-                let piece = match item {
-                    Item::Message(message) => {
-                        let kind = message.kind();
-                        Piece { kind, data: message.into_bytes(), last: true }
-                    }
-                    Item::Piece { kind, data, last } => Piece { kind, data, last },
-                    Item::Ping(_) | Item::Pong(_) | Item::Close(_) => continue,
-                };
-                if self.skipping {
-                    self.skipping = !piece.last;
-                    continue;
+            let item = if self.inbox.is_empty() {
+                if self.is_over() {
+                    return Poll::Ready(self.take_error().map(Err));
                 }
-                self.answer(cx);
-                return Poll::Ready(Some(Ok(piece)));
-            }
-            if self.is_over() {
-                return Poll::Ready(self.take_error().map(Err));
-            }
-            self.receiver.set_streaming(true);
-            if self.poll_read(cx).is_pending() {
-                // What comes while nobody streams is collected.
-                self.receiver.set_streaming(self.skipping);
-                ready!(self.poll_rest(cx));
-            }
+                self.receiver.set_streaming(true);
+                // What was collected before anybody streamed.
+                match self.receiver.waiting() {
+                    Ok(Some(item)) => self.accept(item),
+                    Ok(None) => {
+                        let more = self.poll_more(cx);
+                        if more.is_pending() {
+                            // What comes while nobody streams is collected.
+                            self.receiver.set_streaming(false);
+                        }
+                        ready!(more)
+                    }
+                    Err(violation) => {
+                        self.fail(violation);
+                        None
+                    }
+                }
+            } else {
+                self.inbox.pop()
+            };
+            let piece = match item {
+                Some(Item::Message(message)) => {
+                    let kind = message.kind();
+                    Piece { kind, data: message.into_bytes(), last: true }
+                }
+                Some(Item::Piece { kind, data, last }) => Piece { kind, data, last },
+                _ => continue,
+            };
+            self.answer(cx);
+            return Poll::Ready(Some(Ok(piece)));
         }
     }
 
-    /// The reader of a message in pieces leaves before its end.
+    /// The reader of a message in pieces leaves before its end: what there is of it goes, and so does the rest when it comes.
     pub(crate) fn skip(&mut self) {
         self.skipping = true;
+        while self.skipping
+            && let Some(Item::Piece { last, .. }) = self.inbox.items.front()
+        {
+            self.skipping = !last;
+            self.inbox.pop();
+        }
     }
 
     /// Waits until a message can be taken.
@@ -258,10 +278,13 @@ impl Drive {
         }
     }
 
-    /// Takes a message. There may be no room for it unless [`poll_ready`](Self::poll_ready) said so; it is taken then too.
+    /// Takes a message. Unless [`poll_ready`](Self::poll_ready) said so there may be no room for it: then it is refused.
     pub(crate) fn start_send(&mut self, message: Message) -> Result<()> {
         self.check_open()?;
         self.transmitter.check_no_stream()?;
+        if !self.transmitter.can_take() {
+            return Err(Error::new(ErrorKind::Invalid, "send").with_detail("without poll_ready"));
+        }
         self.observe(Interest::MESSAGE, |_| Event::MessageSent {
             is_text: message.kind() == Kind::Text,
             bytes: message.len(),
@@ -296,7 +319,9 @@ impl Drive {
     pub(crate) fn start_close(&mut self, body: CloseBody) {
         if matches!(self.state, State::Open) {
             self.transmitter.close(body.clone());
-            self.state = State::Closing { deadline: self.clock.now() + self.close_timeout, ours: body };
+            let now = self.clock.now();
+            let deadline = now.checked_add(self.close_timeout).unwrap_or_else(|| now + FOREVER);
+            self.state = State::Closing { deadline, ours: body };
         }
     }
 
@@ -310,12 +335,24 @@ impl Drive {
             if !self.inbox.has_room(self.read_ahead_bytes) {
                 self.inbox.drop_last();
             }
-            self.receiver.set_streaming(self.skipping);
+            self.receiver.set_streaming(false);
             let read = self.poll_read(cx);
             if self.poll_rest(cx).is_pending() && read.is_pending() {
                 return Poll::Pending;
             }
         }
+    }
+
+    /// Reads, and does the rest where nothing comes. Pending if nothing happened.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        let read = self.poll_take(cx);
+        if read.is_ready() && matches!(self.state, State::Open) {
+            self.answer(cx);
+            return read;
+        }
+        // Who goes on sending after the end was said does not put off the deadline of that.
+        let rest = self.poll_rest(cx);
+        if read.is_ready() { read } else { rest.map(|()| None) }
     }
 
     /// Writes what is ready; where that is not possible, reads on meanwhile and keeps deadlines. Ready when there may be
@@ -324,12 +361,14 @@ impl Drive {
         if self.poll_write(cx).is_ready() {
             return Poll::Ready(());
         }
-        self.receiver.set_streaming(self.skipping);
+        self.receiver.set_streaming(false);
         while self.inbox.has_room(self.read_ahead_bytes) && self.poll_read(cx).is_ready() {}
         if self.has_ended() {
             return Poll::Ready(());
         }
-        self.poll_rest(cx)
+        let rest = self.poll_rest(cx);
+        // Nothing more will be taken: that need not wait for the wire.
+        if matches!(self.state, State::Open) { rest } else { Poll::Ready(()) }
     }
 
     /// What is to be done beside reading: writes what is ready, keeps deadlines. Ready if something was done.
@@ -353,75 +392,112 @@ impl Drive {
         }
     }
 
-    /// One read, and what it brings. Pending if nothing came.
+    /// One read, and what it brings, into the inbox. Pending if nothing came.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io) = &mut self.io else {
-            return Poll::Pending;
-        };
-        if let Some(kept) = self.kept.take() {
-            self.take_all(&kept);
-            return Poll::Ready(());
-        }
-        let read = if let Some((data, room)) = self.receiver.direct() {
-            match ready!(poll_read_buf(Pin::new(io), cx, &mut data.limit(room))) {
-                Ok(0) => Ok(false),
-                Ok(count) => {
-                    self.pulse.heard();
-                    match self.receiver.filled(count) {
-                        Ok(Some(item)) => self.take(item),
-                        Ok(None) => {}
-                        Err(violation) => self.found(violation),
-                    }
-                    Ok(true)
-                }
-                Err(error) => Err(error),
-            }
-        } else {
-            let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut space);
-            match ready!(Pin::new(io).poll_read(cx, &mut buffer)) {
-                Ok(()) if buffer.filled().is_empty() => Ok(false),
-                Ok(()) => {
-                    self.pulse.heard();
-                    self.take_all(buffer.filled());
-                    Ok(true)
-                }
-                Err(error) => Err(error),
-            }
-        };
-        match read {
-            Ok(true) => {}
-            Ok(false) => self.end(None),
-            Err(error) => self.end(Some(error)),
+        if let Some(item) = ready!(self.poll_take(cx)) {
+            self.inbox.push(item);
         }
         Poll::Ready(())
     }
 
-    /// Takes what came; what is too much for the inbox is kept as it is.
-    fn take_all(&mut self, mut input: &[u8]) {
+    /// The next message or piece out of what was read, or out of one more read; `None` if that brought something else. Pending if
+    /// nothing came.
+    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        if let Some(mut kept) = self.kept.take() {
+            let item = self.parse(&mut kept);
+            self.keep(item.as_ref(), kept);
+            return Poll::Ready(item);
+        }
+        let Some(io) = &mut self.io else {
+            return Poll::Pending;
+        };
+        let mut io = Pin::new(io);
+        let read = if let Some((data, room)) = self.receiver.direct() {
+            ready!(poll_read_buf(io, cx, &mut data.limit(room))).map(|count| {
+                self.pulse.heard();
+                match self.receiver.filled(count) {
+                    Ok(item) => (count, item.and_then(|item| self.accept(item))),
+                    Err(violation) => {
+                        self.found(violation);
+                        (count, None)
+                    }
+                }
+            })
+        } else if self.is_bulk {
+            let mut buffer = BytesMut::with_capacity(READ_BYTES);
+            let count = poll_read_buf(io.as_mut(), cx, &mut buffer);
+            // The buffer is there only while much comes.
+            self.is_bulk = matches!(count, Poll::Ready(Ok(count)) if count > SMALL_READ_BYTES / 2);
+            ready!(count).map(|count| {
+                self.pulse.heard();
+                let mut input = buffer.freeze();
+                let item = self.parse(&mut input);
+                self.keep(item.as_ref(), input);
+                (count, item)
+            })
+        } else {
+            let mut space = [const { MaybeUninit::uninit() }; SMALL_READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            ready!(io.poll_read(cx, &mut buffer)).map(|()| {
+                let mut input = buffer.filled();
+                let count = input.len();
+                self.pulse.heard();
+                self.is_bulk = count > SMALL_READ_BYTES / 2;
+                let item = self.parse(&mut input);
+                if !input.is_empty() || matches!(item, Some(Item::Piece { .. })) {
+                    self.keep(item.as_ref(), Bytes::copy_from_slice(input));
+                }
+                (count, item)
+            })
+        };
+        match read {
+            Ok((0, _)) => self.end(None),
+            Ok((_, item)) => return Poll::Ready(item),
+            Err(error) => self.end(Some(error)),
+        }
+        Poll::Ready(None)
+    }
+
+    /// Looks at what was read, up to the next message or piece. What lies behind that waits: only its reader knows how the next
+    /// one is wanted.
+    fn parse(&mut self, input: &mut impl Buf) -> Option<Item> {
         loop {
-            match self.receiver.feed(&mut input) {
-                Ok(Some(item)) => self.take(item),
-                Ok(None) => return,
-                Err(violation) => return self.found(violation),
-            }
-            if !self.inbox.has_room(self.read_ahead_bytes) {
-                self.kept = Some(Bytes::copy_from_slice(input));
-                return;
+            match self.receiver.feed(input) {
+                Ok(Some(item)) => {
+                    let item = self.accept(item);
+                    if item.is_some() {
+                        return item;
+                    }
+                }
+                Ok(None) => return None,
+                Err(violation) => {
+                    input.advance(input.remaining());
+                    self.found(violation);
+                    return None;
+                }
             }
         }
     }
 
-    fn take(&mut self, item: Item) {
+    /// Keeps what was not looked at. After a piece there may be more of its message even where nothing is left.
+    fn keep(&mut self, item: Option<&Item>, rest: Bytes) {
+        if !rest.is_empty() || matches!(item, Some(Item::Piece { .. })) {
+            self.kept = Some(rest);
+        }
+    }
+
+    /// Does what an item asks for; gives it back if it is for a reader.
+    fn accept(&mut self, item: Item) -> Option<Item> {
         match item {
             Item::Message(message) => {
                 self.observe(Interest::MESSAGE, |_| Event::MessageReceived {
                     is_text: message.kind() == Kind::Text,
                     bytes: message.len(),
                 });
-                self.inbox.push(Item::Message(message));
+                return Some(Item::Message(message));
             }
-            Item::Piece { .. } => self.inbox.push(item),
+            Item::Piece { last, .. } if self.skipping => self.skipping = !last,
+            piece @ Item::Piece { .. } => return Some(piece),
             Item::Ping(payload) => self.transmitter.pong(payload),
             Item::Pong(payload) => {
                 if let Some(took) = self.pulse.pong(&payload, self.clock.now()) {
@@ -430,6 +506,7 @@ impl Drive {
             }
             Item::Close(body) => self.goodbye(body),
         }
+        None
     }
 
     /// The peer says goodbye.
@@ -450,7 +527,7 @@ impl Drive {
     /// The peer broke a rule. What came before that is good: its reader has it first, and may still answer.
     fn found(&mut self, violation: Violation) {
         self.receiver.stop();
-        if self.inbox.items.is_empty() {
+        if self.inbox.is_empty() {
             self.fail(violation);
         } else {
             self.fault = Some(violation);
@@ -479,6 +556,7 @@ impl Drive {
 
     /// The connection beneath has ended.
     fn end(&mut self, cause: Option<io::Error>) {
+        self.doubt();
         let before = std::mem::replace(&mut self.state, State::Ended { closed: Closed::abnormal(), error: None });
         let (closed, error) = match before {
             State::Open => {
@@ -496,8 +574,7 @@ impl Drive {
     }
 
     fn ended(&mut self, closed: Closed, error: Option<Error>) {
-        self.io = None;
-        self.alarm = None;
+        self.let_go();
         self.observe(Interest::CONNECTION, |drive| Event::SocketClosed {
             code: closed.code.get(),
             clean: closed.clean,
@@ -523,7 +600,23 @@ impl Drive {
         self.ended(Closed::abnormal(), Some(error));
     }
 
-    /// Writes what is ready. Ready if something went, or the wire broke; pending if nothing could be done, or there was nothing
+    /// Nothing that served the connection is of use any more.
+    fn let_go(&mut self) {
+        (self.io, self.alarm, self.kept) = (None, None, None);
+        self.receiver.stop();
+        self.transmitter.stop();
+    }
+
+    /// RFC 6455 §7.1.4: a goodbye of ours that did not get out makes no clean end.
+    fn doubt(&mut self) {
+        if let State::Ending { closed, .. } = &mut self.state
+            && !self.transmitter.is_silent()
+        {
+            closed.clean = false;
+        }
+    }
+
+    /// Writes what is ready. Ready if something went, or was flushed, or the wire broke; pending if nothing could be done, or there was nothing
     /// to do.
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let mut wrote = false;
@@ -538,18 +631,22 @@ impl Drive {
             } else if self.unflushed {
                 Pin::new(io).poll_flush(cx).map_ok(|()| 0)
             } else if hangs_up {
-                self.hung_up = true;
-                Pin::new(io).poll_shutdown(cx).map_ok(|()| 0)
+                let end = Pin::new(io).poll_shutdown(cx);
+                self.hung_up = end.is_ready();
+                end.map_ok(|()| 0)
             } else {
                 break Ok(());
             };
             match step {
                 Poll::Pending => break Ok(()),
                 Poll::Ready(Err(error)) => break Err(error),
-                Poll::Ready(Ok(0)) if chunk.is_empty() => self.unflushed = false,
+                // That is news for whoever waits for it, though no byte went.
+                Poll::Ready(Ok(0)) if chunk.is_empty() => (wrote, self.unflushed) = (true, false),
                 Poll::Ready(Ok(0)) => break Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(Ok(count)) => {
-                    self.transmitter.advance(count);
+                    if self.transmitter.advance(count) {
+                        self.pulse.ping_written(self.clock.now());
+                    }
                     self.pulse.wrote(count);
                     (wrote, self.unflushed) = (true, true);
                 }
@@ -558,9 +655,6 @@ impl Drive {
         if let Err(error) = outcome {
             self.broken(error);
             return Poll::Ready(());
-        }
-        if wrote && self.transmitter.take_ping_written() {
-            self.pulse.ping_written(self.clock.now());
         }
         if wrote { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -572,6 +666,7 @@ impl Drive {
 
     /// Nothing can be written any more. What the peer said last may still be there to read.
     fn broken(&mut self, cause: io::Error) {
+        self.doubt();
         self.transmitter.stop();
         self.unflushed = false;
         if matches!(self.state, State::Open) {
@@ -603,7 +698,7 @@ impl Drive {
             self.end(None);
             return Poll::Ready(());
         }
-        if !self.inbox.has_room(self.read_ahead_bytes) {
+        if self.kept.is_some() || !self.inbox.has_room(self.read_ahead_bytes) {
             // Who does not read cannot hear: the silence is our own.
             self.pulse.heard();
         }
@@ -624,7 +719,13 @@ impl Drive {
         matches!(self.state, State::Ended { .. })
     }
 
+    #[inline]
     fn check_open(&self) -> Result<()> {
+        if matches!(self.state, State::Open) { Ok(()) } else { self.refuse() }
+    }
+
+    #[cold]
+    fn refuse(&self) -> Result<()> {
         let closed = match &self.state {
             State::Open => return Ok(()),
             State::Ending { error: Some(error), .. } | State::Ended { error: Some(error), .. } => {
@@ -646,6 +747,10 @@ impl Drive {
 }
 
 impl Inbox {
+    fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     fn push(&mut self, item: Item) {
         self.bytes += weight(&item);
         self.items.push_back(item);

@@ -99,7 +99,7 @@ impl Socket {
                 compressed,
                 call: CallId(env.random().next_u64() | 1 << 63),
                 scope,
-                places,
+                _places: places,
             },
             io,
         };
