@@ -38,8 +38,9 @@ pub use close::{CloseCode, Closed, Closer};
 pub use cluster::Strategy;
 pub use connect::{Connect, HttpVersion};
 pub use connection::{
-    Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting, Lagged,
-    Link, Listening, Outbound, Prepare, Receipt, Rejected, Resume, Slow, Snapshot, State, States, Status, Subscription,
+    Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting,
+    Lagged, Link, Listening, Outbound, Prepare, Receipt, Rejected, Resume, Slow, Snapshot, State, States, Status,
+    Subscription,
 };
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;

@@ -221,9 +221,8 @@ impl<T> Queue<T> {
     /// Takes out those that are of no use without a connection.
     pub(crate) fn take_volatile(&mut self) -> Vec<Entry<T>> {
         let lanes = self.lanes.iter();
-        let ids: Vec<_> = lanes
-            .flat_map(|lane| lane.entries.iter().filter(|(_, item)| item.volatile).map(|(id, _)| *id))
-            .collect();
+        let ids: Vec<_> =
+            lanes.flat_map(|lane| lane.entries.iter().filter(|(_, item)| item.volatile).map(|(id, _)| *id)).collect();
         ids.into_iter().filter_map(|id| self.cancel(id)).collect()
     }
 

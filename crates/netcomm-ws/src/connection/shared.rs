@@ -107,7 +107,14 @@ impl Shared {
             rtt: None,
         };
         let (state, _) = watch::channel(State::Idle);
-        Arc::new(Self { inner: Mutex::new(inner), state, room: Notify::new(), idle: Notify::new(), clock, waits_for_room })
+        Arc::new(Self {
+            inner: Mutex::new(inner),
+            state,
+            room: Notify::new(),
+            idle: Notify::new(),
+            clock,
+            waits_for_room,
+        })
     }
 
     pub(super) fn now(&self) -> Instant {

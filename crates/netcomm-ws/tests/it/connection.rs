@@ -53,7 +53,8 @@ async fn numbered_messages_come_through_a_loss() -> Result<()> {
     world.serve_all(|mut socket| async move {
         while let Ok(Some(message)) = socket.recv().await {
             let text = message.as_text().expect("text").to_owned();
-            let sequence: u64 = text["{\"seq\":".len()..].split(',').next().expect("a number").parse().expect("a number");
+            let sequence: u64 =
+                text["{\"seq\":".len()..].split(',').next().expect("a number").parse().expect("a number");
             socket.send(text.as_str()).await.expect("echo");
             socket.send(format!("{{\"ack\":{sequence}}}")).await.expect("ack");
         }

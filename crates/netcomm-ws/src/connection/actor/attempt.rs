@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use netcomm_core::{Error, Phase, Result};
 
-use super::{Actor, Failed, End};
+use super::{Actor, End, Failed};
 use crate::connect::Connect;
 use crate::connection::session::{AnyGreet, AnyPrepare, Attempt, Greeting, Link, Resume};
 use crate::connection::shared::{Order, Shared};
@@ -120,9 +120,10 @@ impl Try {
                 if let Poll::Ready(greeting) = greeting.as_mut().poll(cx) {
                     return Poll::Ready(greeting);
                 }
-                patience.as_mut().poll(cx).map(|()| {
-                    Err(Error::timeout("greet", Phase::Wait).with_detail("the greeting took too long"))
-                })
+                patience
+                    .as_mut()
+                    .poll(cx)
+                    .map(|()| Err(Error::timeout("greet", Phase::Wait).with_detail("the greeting took too long")))
             })
             .await?
         };

@@ -105,11 +105,8 @@ impl Actor {
             return Sent::Nothing;
         };
         let parcel = entry.item.payload;
-        let writing = Writing {
-            request: parcel.request,
-            topic: parcel.topic.as_deref(),
-            ..Writing::plain(&parcel.message)
-        };
+        let writing =
+            Writing { request: parcel.request, topic: parcel.topic.as_deref(), ..Writing::plain(&parcel.message) };
         match self.plan.dialect.write(writing) {
             Ok(message) => {
                 self.shared.count(|counts| counts.sent += 1);
