@@ -130,7 +130,7 @@ impl Report {
             format!("  {target}: {}", if target.is_met(figure) { "met" } else { "missed" })
         });
         let line =
-            format!("{:<6} {case:<16} {peer:<16} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
+            format!("{:<6} {case:<16} {peer:<17} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
         println!("{}", line.trim_end());
         Ok(())
     }

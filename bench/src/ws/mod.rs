@@ -6,6 +6,7 @@ mod idle;
 mod instructions;
 mod lane;
 mod load;
+mod ours;
 mod peers;
 mod server;
 

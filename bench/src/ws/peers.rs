@@ -16,11 +16,18 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::lane::{Lane, Peer, dial, lane};
+use super::ours::{Plain, Returning};
 use crate::error::{Error, Result, fail};
 
 /// All peers; ratios are to the first.
-static PEERS: &[Entry] =
-    &[entry::<Tungstenite>(), entry::<Tungstenite4k>(), entry::<TokioWebsockets>(), entry::<FastWebsockets>()];
+static PEERS: &[Entry] = &[
+    entry::<Tungstenite>(),
+    entry::<Tungstenite4k>(),
+    entry::<TokioWebsockets>(),
+    entry::<FastWebsockets>(),
+    entry::<Plain>(),
+    entry::<Returning>(),
+];
 
 struct Entry {
     name: &'static str,
