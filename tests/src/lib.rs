@@ -5,9 +5,11 @@ mod connectivity;
 mod dialer;
 mod observer;
 mod tls;
+mod wire;
 
 pub use clock::{ManualClock, TokioClock};
 pub use connectivity::ManualConnectivity;
 pub use dialer::ScriptedDialer;
 pub use observer::CollectingObserver;
 pub use tls::{TestCa, TestIdentity};
+pub use wire::{Fault, FaultyStream, FaultyWire, Way};
