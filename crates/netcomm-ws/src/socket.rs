@@ -32,7 +32,7 @@ pub use outgoing::Outgoing;
 /// receiver writes what was fed. While nobody polls it, nothing happens: no ping is answered, no silence noticed. For a connection
 /// that lives by itself, and comes back, take a [`Connection`](crate::Connection).
 ///
-/// Memory: about 1 KiB while idle, with compression see [`Deflate`](crate::Deflate); buffers are given back as soon as they are
+/// Memory: about 4 KiB while idle, with compression see [`Deflate`](crate::Deflate); buffers are given back as soon as they are
 /// empty. Dropping it closes the connection at once, without a close frame.
 ///
 /// ```no_run
@@ -101,7 +101,7 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// As [`send`](Self::send).
+    /// As [`send`](Self::send), unless all had gone before a close frame came or went.
     ///
     /// # Cancel safety
     ///

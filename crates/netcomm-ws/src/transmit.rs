@@ -39,6 +39,8 @@ pub(crate) struct Transmitter {
     ping_end: Option<usize>,
     close: Option<CloseBody>,
     closed: bool,
+    /// Whether the wire takes nothing any more.
+    broken: bool,
     /// Whether the peer waits for something in `out`: a pong or the goodbye.
     urgent: bool,
 }
@@ -79,6 +81,7 @@ impl Transmitter {
             ping_end: None,
             close: None,
             closed: false,
+            broken: false,
             urgent: false,
         }
     }
@@ -93,9 +96,9 @@ impl Transmitter {
         self.cut.is_none()
     }
 
-    /// Whether all is on the wire.
+    /// Whether all that was taken is on the wire.
     pub(crate) fn is_silent(&self) -> bool {
-        self.out.is_empty() && self.body.is_none() && self.cut.is_none() && self.close.is_none()
+        !self.broken && self.out.is_empty() && self.body.is_none() && self.cut.is_none() && self.close.is_none()
     }
 
     /// What goes to the wire next; empty if nothing does.
@@ -127,7 +130,7 @@ impl Transmitter {
     pub(crate) fn stop(&mut self) {
         (self.out, self.body, self.cut, self.streamed) = (BytesMut::new(), None, None, None);
         (self.pong, self.ping, self.ping_end, self.close) = (None, None, None, None);
-        (self.closed, self.urgent, self.deflater) = (true, false, None);
+        (self.closed, self.broken, self.urgent, self.deflater) = (true, true, false, None);
     }
 
     /// Takes a message.

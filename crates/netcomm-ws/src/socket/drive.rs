@@ -307,10 +307,12 @@ impl Drive {
     /// Waits until all that was taken is with the operating system.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         loop {
-            self.check_open()?;
-            if self.transmitter.chunk().is_empty() && !self.unflushed {
+            // Even if no more can be taken: what was taken has gone.
+            let is_done = self.transmitter.is_silent() && !self.unflushed;
+            if is_done && !matches!(self.state, State::Ending { error: Some(_), .. }) {
                 return Poll::Ready(Ok(()));
             }
+            self.check_open()?;
             ready!(self.poll_sent(cx));
         }
     }
@@ -666,9 +668,13 @@ impl Drive {
 
     /// Nothing can be written any more. What the peer said last may still be there to read.
     fn broken(&mut self, cause: io::Error) {
+        self.unflushed = false;
+        if matches!(self.state, State::Ending { .. }) && self.transmitter.is_silent() {
+            // All was said before.
+            return;
+        }
         self.doubt();
         self.transmitter.stop();
-        self.unflushed = false;
         if matches!(self.state, State::Open) {
             let error = Error::new(ErrorKind::Closed, "send").with_url(&self.welcome.url).with_source(cause);
             let deadline = self.clock.now() + LINGER;
