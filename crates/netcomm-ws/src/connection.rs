@@ -93,17 +93,8 @@ impl Connection {
     ///
     /// A future that was dropped before it was ready has taken nothing.
     pub async fn send(&self, message: impl Into<Outbound>) -> Result<Receipt, Rejected> {
-        let mut outbound = message.into();
-        loop {
-            match self.handle.shared.push(outbound, None) {
-                Err(Pushback::Wait(back)) => {
-                    outbound = back;
-                    self.handle.shared.room().await;
-                }
-                Err(Pushback::Rejected(rejected)) => return Err(rejected),
-                Ok(receipt) => return Ok(receipt),
-            }
-        }
+        let shared = &self.handle.shared;
+        shared.when_room(message.into(), |outbound| shared.push(outbound, None)).await
     }
 
     /// Takes a message if there is room for it now.
@@ -123,8 +114,9 @@ impl Connection {
     /// # Errors
     ///
     /// `Timeout` if no answer came in time, `Closed` if the connection was lost after the request was sent (the peer may have
-    /// acted on it; with [`AtLeastOnce`] it is sent again instead) or is closed for good, those of [`send`](Self::send), and
-    /// those of the dialect.
+    /// acted on it; with [`AtLeastOnce`] it is sent again instead) or is closed for good, `Busy` if the queue had no room for
+    /// it or others took its place, those of [`send`](Self::send), and those of the dialect. What was certainly not sent is
+    /// marked as [unsent](Error::is_unsent).
     ///
     /// # Cancel safety
     ///
@@ -158,11 +150,16 @@ impl Connection {
         })
     }
 
-    /// Listens to what happens to the connection, from now on: the last 64 things, unless `listening` says otherwise.
+    /// Listens to what happens to the connection, from now on: the last 64 things, unless `listening` says otherwise. What
+    /// happens does not wait to be heard: [`Slow::Wait`] is read as [`Slow::DropOldest`].
     #[must_use]
     pub fn events(&self, listening: impl Into<Option<Listening>>) -> Subscription<Event> {
         let few = Listening::default().with_items(64).with_slow(Slow::DropOldest);
-        let (subscription, channel) = Subscription::new(listening.into().unwrap_or(few));
+        let mut listening = listening.into().unwrap_or(few);
+        if listening.slow == Slow::Wait {
+            listening.slow = Slow::DropOldest;
+        }
+        let (subscription, channel) = Subscription::new(listening);
         self.handle.shared.listen_events(channel);
         subscription
     }
@@ -338,20 +335,8 @@ impl Shared {
         let mut asked = Asked { shared: self, number, receipt: None };
         let mut patience = self.clock().sleep_until(self.now() + timeout);
         let mut answer = pin!(async {
-            let mut outbound = outbound;
-            let answered = loop {
-                match self.ask(number, outbound) {
-                    Ok((receipt, answered)) => {
-                        asked.receipt = Some(receipt);
-                        break answered;
-                    }
-                    Err(Pushback::Wait(back)) => {
-                        outbound = back;
-                        self.room().await;
-                    }
-                    Err(Pushback::Rejected(rejected)) => return Err(rejected.into()),
-                }
-            };
+            let (receipt, answered) = self.when_room(outbound, |outbound| self.ask(number, outbound)).await?;
+            asked.receipt = Some(receipt);
             answered.await.unwrap_or_else(|_| {
                 Err(Error::new(ErrorKind::Closed, "request").with_detail("the connection is closed for good"))
             })

@@ -205,10 +205,16 @@ impl<T> Queue<T> {
                 Overflow::DropOldest => return Pushed::Dropped(item),
             }
         };
-        let id = self.next_id;
-        self.next_id = self.next_id.wrapping_add(1);
+        let id = self.skip();
         self.insert(Entry { id, item });
         Pushed::Queued { id, evicted }
+    }
+
+    /// A number that nothing waits under, for what is told of those that were not taken.
+    pub(crate) fn skip(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id = self.next_id.wrapping_add(1);
+        id
     }
 
     /// The next one: the highest priority, the longest there.

@@ -290,7 +290,7 @@ impl Schedule {
 
     /// The try that was waited for is made now.
     pub(crate) const fn trying(&mut self) {
-        if let Link::Waiting { .. } = self.link {
+        if let Link::Waiting { .. } | Link::Lost = self.link {
             self.link = Link::Trying;
         }
     }

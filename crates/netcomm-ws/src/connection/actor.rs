@@ -19,12 +19,12 @@ use super::shared::{Order, Parcel, Shared};
 use super::state::{Delivery, Event, State};
 use super::subscription::Channel;
 use super::window::{Seen, Window};
-use crate::close::Closed;
+use crate::close::{Closed, Closer};
 use crate::cluster::stagger;
 use crate::connect::Connect;
 use crate::dialect::Dialect;
+use crate::heartbeat::Rtt;
 use crate::message::{Message, Text};
-use crate::queue::Entry;
 use crate::reconnect::{Next, Reconnect, Schedule};
 use crate::socket::Socket;
 
@@ -67,10 +67,8 @@ pub(super) struct Actor {
     session: Option<Text>,
     /// What goes before anything that waits: subscriptions, acknowledgements, pings.
     urgent: VecDeque<Message>,
-    /// Taken from the queue, and no room for it yet.
-    held: Option<Entry<Parcel>>,
     /// Handed to the socket, and not to the operating system.
-    unwritten: Vec<(u64, Arc<Slot>)>,
+    unwritten: Vec<Unwritten>,
     /// Listeners that have no room.
     full: Vec<Arc<Channel<Delivery>>>,
     /// When the next message in the queue is of no use any more.
@@ -78,6 +76,18 @@ pub(super) struct Actor {
     ping: Timer,
     network: Network,
     change: Option<NetworkChange>,
+    /// As those who ask know them.
+    rtt: Option<Rtt>,
+    /// How it ended; `None` while it has not, and where the task is dropped before.
+    end: Option<End>,
+}
+
+/// A message between the queue and the operating system.
+struct Unwritten {
+    id: u64,
+    slot: Arc<Slot>,
+    /// Whether it is kept until it is acknowledged.
+    is_kept: bool,
 }
 
 /// A wait that can be moved.
@@ -112,23 +122,20 @@ impl Actor {
             seen: Seen::default(),
             session: None,
             urgent: VecDeque::new(),
-            held: None,
             unwritten: Vec::new(),
             full: Vec::new(),
             expiry: Timer::default(),
             ping: Timer::default(),
             network,
             change: None,
+            rtt: None,
+            end: None,
         }
     }
 
     /// Lives.
     pub(super) async fn run(mut self) {
-        // Whatever ends the task, those who wait for it are told.
-        let mut farewell = Farewell { shared: Arc::clone(&self.shared), end: None };
-        let end = self.live().await;
-        self.give_up_sent();
-        farewell.end = Some(end);
+        self.end = Some(self.live().await);
     }
 
     async fn live(&mut self) -> End {
@@ -167,13 +174,13 @@ impl Actor {
                 Served::Closed(closed) => return End { closed: Some(closed), cause: None },
                 Served::Renewed => {
                     self.schedule.lost(self.shared.now());
+                    self.schedule.trying();
+                    self.shared.fail_requests(self.window.is_some(), None);
                     continue;
                 }
                 Served::Lost(error) => error,
             };
-            if self.window.is_none() {
-                self.shared.fail_requests(&error);
-            }
+            self.shared.fail_requests(self.window.is_some(), Some(&error));
             self.shared.tell(|| Event::Lost { cause: error.clone(), uptime });
             match self.next(error) {
                 Ok((again, at, error)) => {
@@ -232,8 +239,11 @@ impl Actor {
         self.shared.set(State::Backoff { attempt, until: None, cause: cause.clone() });
         self.shared.tell(|| Event::Waiting { attempt, wait: None, cause });
         poll_fn(|cx| {
-            if let Poll::Ready(Order::Close(_)) = self.poll_desk(cx) {
-                return Poll::Ready(Err(End { closed: None, cause: None }));
+            // All else has to wait for the network too.
+            while let Poll::Ready(order) = self.poll_desk(cx) {
+                if let Order::Close(_) = order {
+                    return Poll::Ready(Err(End { closed: None, cause: None }));
+                }
             }
             loop {
                 ready!(self.poll_network(cx));
@@ -305,20 +315,39 @@ impl Actor {
 
     /// The connection is gone: whatever was on its way is either sent again, or nobody knows.
     fn lose(&mut self, socket: &Socket) {
-        self.shared.set_rtt(socket.rtt());
+        self.tell_rtt(None);
         self.urgent.clear();
-        self.full.clear();
-        if let Some(held) = self.held.take() {
-            self.shared.put_back(held);
-        }
+        self.ping = Timer::default();
         self.shared.drop_volatile();
-        for (id, slot) in std::mem::take(&mut self.unwritten) {
-            let is_kept = self.window.is_some();
+        if socket.closed().is_some_and(|closed| closed.clean && closed.by == Closer::Us) {
+            // The peer has answered the goodbye that went behind them.
+            self.all_written();
+        }
+        self.give_up_unwritten();
+        self.tell_written();
+    }
+
+    /// All that was handed to the socket is with the operating system.
+    fn all_written(&mut self) {
+        for Unwritten { slot, .. } in self.unwritten.drain(..) {
+            slot.set(Status::Written);
+        }
+    }
+
+    /// What was handed over, and is not kept for another connection, is in nobody's hands.
+    fn give_up_unwritten(&mut self) {
+        for Unwritten { id, slot, is_kept } in std::mem::take(&mut self.unwritten) {
             if !is_kept {
                 self.unknown(id, &slot);
             }
         }
-        self.tell_written();
+    }
+
+    fn tell_rtt(&mut self, rtt: Option<Rtt>) {
+        if self.rtt != rtt {
+            self.rtt = rtt;
+            self.shared.set_rtt(rtt);
+        }
     }
 
     /// Nobody will learn what became of what was sent and not acknowledged.
@@ -336,7 +365,6 @@ impl Actor {
                 self.shared.tell(|| Event::Dropped { id: parcel.id, why: Dropped::Closed });
             }
         }
-        self.tell_written();
     }
 
     fn unknown(&self, id: u64, slot: &Slot) {
@@ -370,17 +398,19 @@ enum Failed {
     Ordered(End),
 }
 
-/// Tells the end, even where the task is dropped before it.
-struct Farewell {
-    shared: Arc<Shared>,
-    end: Option<End>,
-}
-
-impl Drop for Farewell {
+/// Whatever ends the task, those who wait are told.
+impl Drop for Actor {
     fn drop(&mut self) {
+        self.give_up_unwritten();
+        self.give_up_sent();
+        self.tell_written();
         let End { closed, cause } = self.end.take().unwrap_or_else(|| {
-            let detail = "the task of the connection was dropped";
-            End { closed: None, cause: Some(Error::new(ErrorKind::Canceled, "connect").with_detail(detail)) }
+            let (kind, detail) = if std::thread::panicking() {
+                (ErrorKind::User, "the connection's dialect, or what else is asked by its task, panicked")
+            } else {
+                (ErrorKind::Canceled, "the task of the connection was dropped")
+            };
+            End { closed: None, cause: Some(Error::new(kind, "connect").with_detail(detail)) }
         });
         let state = State::Closed { closed: closed.clone(), cause: cause.clone() };
         self.shared.close(state, Event::Closed { closed, cause });

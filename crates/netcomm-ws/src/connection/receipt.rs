@@ -68,8 +68,7 @@ impl Receipt {
         Self { id, slot }
     }
 
-    /// The number of the message, unique within its connection and rising in the order of sending. `u64::MAX` for one that
-    /// was dropped before it had one.
+    /// The number of the message, unique within its connection and rising in the order of sending.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use netcomm_core::{Clock, Error, Result};
+use netcomm_core::{Clock, Error, ErrorKind, Phase, Result, Sleep};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::Pushback;
@@ -64,6 +66,8 @@ struct Inner {
     /// Whether a message could go at once.
     is_ready: bool,
     is_closed: bool,
+    /// Whether its owner has said goodbye: nothing that is asked for later counts.
+    is_closing: bool,
     /// Whether something taken from the queue is not with the operating system yet.
     is_writing: bool,
     order: Option<Order>,
@@ -84,6 +88,8 @@ struct Inner {
 struct Request {
     answer: oneshot::Sender<Result<Message>>,
     slot: Arc<Slot>,
+    /// It is never sent twice.
+    volatile: bool,
 }
 
 impl Shared {
@@ -93,6 +99,7 @@ impl Shared {
             queue: Queue::new(queue),
             is_ready: false,
             is_closed: false,
+            is_closing: false,
             is_writing: false,
             order: None,
             waker: None,
@@ -141,7 +148,8 @@ impl Shared {
         let slot = Slot::new();
         let (answer, answered) = oneshot::channel();
         // Before it can be sent: the answer may be quick.
-        self.lock().requests.insert(number, Request { answer, slot: Arc::clone(&slot) });
+        let request = Request { answer, slot: Arc::clone(&slot), volatile: outbound.volatile };
+        self.lock().requests.insert(number, request);
         match self.push_with(outbound, Some(number), slot) {
             Ok(receipt) => Ok((receipt, answered)),
             Err(pushback) => {
@@ -158,7 +166,7 @@ impl Shared {
         slot: Arc<Slot>,
     ) -> Result<Receipt, Pushback> {
         let now = self.clock.now();
-        let (pushed, waker) = {
+        let (pushed, expired, waker) = {
             let mut inner = self.lock();
             if inner.is_closed {
                 return Err(Pushback::Rejected(Rejected { outbound, why: Dropped::Closed }));
@@ -173,16 +181,24 @@ impl Shared {
             };
             let is_ready = inner.is_ready;
             let pushed = inner.queue.push(item, is_ready, now);
-            let waker = if matches!(pushed, Pushed::Queued { .. }) { inner.waker.take() } else { None };
-            (pushed, waker)
+            let waker = if let Pushed::Queued { id, .. } = &pushed {
+                // Under the lock: it may leave for another queue as soon as it can be seen.
+                slot.set_home(Arc::downgrade(self), *id);
+                inner.waker.take()
+            } else {
+                None
+            };
+            (pushed, inner.queue.take_expired(), waker)
         };
         if let Some(waker) = waker {
             waker.wake();
         }
+        self.dropped(expired, Dropped::Expired);
         let dropped = |item: Item<Parcel>, why| {
-            item.payload.slot.set(Status::Dropped(why));
-            self.count(|counts| counts.dropped += 1);
-            u64::MAX
+            // It has a number like all others, for the word about it to name.
+            let id = self.lock().queue.skip();
+            self.dropped([Entry { id, item }], why);
+            id
         };
         let give_back = |item: Item<Parcel>| {
             let Item { payload: Parcel { message, topic, .. }, priority, volatile, expires, .. } = item;
@@ -203,15 +219,46 @@ impl Shared {
             Pushed::Offline(item) => dropped(item, Dropped::Volatile),
             Pushed::Expired(item) => dropped(item, Dropped::Expired),
         };
-        slot.set_home(Arc::downgrade(self), id);
         Ok(Receipt::new(id, slot))
     }
 
     /// Waits for room, as far as one can tell: somebody else may be faster.
-    pub(super) async fn room(&self) {
+    async fn room(&self) {
         let room = self.room.notified();
         if !self.lock().is_closed {
             room.await;
+        }
+    }
+
+    /// Takes a message by `push` as soon as there is room for it, or its time is over.
+    pub(super) async fn when_room<T>(
+        &self,
+        mut outbound: Outbound,
+        mut push: impl FnMut(Outbound) -> Result<T, Pushback>,
+    ) -> Result<T, Rejected> {
+        let mut expiry = None;
+        loop {
+            outbound = match push(outbound) {
+                Ok(taken) => {
+                    if expiry.is_some() {
+                        // There may be room for another who waits: more than one message may have left at a time.
+                        self.tell_room();
+                    }
+                    return Ok(taken);
+                }
+                Err(Pushback::Rejected(rejected)) => return Err(rejected),
+                Err(Pushback::Wait(outbound)) => outbound,
+            };
+            // Its time runs while it waits here as well.
+            let at = *expiry.get_or_insert_with(|| outbound.time_to_live.and_then(|time| self.now().checked_add(time)));
+            let room = pin!(self.room());
+            match at {
+                Some(at) => {
+                    within(room, self.clock.sleep_until(at)).await;
+                    outbound.time_to_live = Some(at.saturating_duration_since(self.now()));
+                }
+                None => room.await,
+            }
         }
     }
 
@@ -221,7 +268,7 @@ impl Shared {
             let idle = self.idle.notified();
             {
                 let inner = self.lock();
-                if inner.queue.is_empty() && !inner.is_writing && inner.unacknowledged == 0 {
+                if inner.is_idle() {
                     return !inner.is_closed;
                 }
                 if inner.is_closed {
@@ -236,9 +283,11 @@ impl Shared {
         let waker = {
             let mut inner = self.lock();
             // A goodbye is not taken back.
-            if !matches!(inner.order, Some(Order::Close(_))) {
-                inner.order = Some(order);
+            if inner.is_closing {
+                return;
             }
+            inner.is_closing = matches!(order, Order::Close(_));
+            inner.order = Some(order);
             inner.waker.take()
         };
         if let Some(waker) = waker {
@@ -249,7 +298,6 @@ impl Shared {
     pub(super) fn cancel(&self, id: u64) -> bool {
         let entry = self.lock().queue.cancel(id);
         let found = entry.is_some();
-        self.tell_room();
         self.dropped(entry, Dropped::Canceled);
         found
     }
@@ -305,8 +353,7 @@ impl Shared {
             if !is_new {
                 return;
             }
-            inner.topic_changes.push(TopicChange::Added(topic.clone()));
-            inner.waker.take()
+            inner.topic_changed(TopicChange::Added(topic.clone()))
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -336,8 +383,7 @@ impl Shared {
                 return;
             }
             inner.topics.remove(topic);
-            inner.topic_changes.push(TopicChange::Left(topic.clone()));
-            inner.waker.take()
+            inner.topic_changed(TopicChange::Left(topic.clone()))
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -410,6 +456,7 @@ impl Shared {
         let entries = self.lock().queue.drain();
         if !entries.is_empty() {
             self.tell_room();
+            self.tell_idle();
         }
         entries
     }
@@ -423,21 +470,24 @@ impl Shared {
             return Err(Entry { id, item });
         }
         let slot = Arc::clone(&item.payload.slot);
-        let (adopted, waker) = {
+        let (adopted, expired, waker) = {
             let mut inner = self.lock();
             if inner.is_closed || !inner.queue.has_room(item.bytes) {
                 return Err(Entry { id, item });
             }
             let is_ready = inner.is_ready;
             let pushed = inner.queue.push(item, is_ready, now);
-            (pushed, inner.waker.take())
+            if let Pushed::Queued { id, .. } = &pushed {
+                slot.set_home(Arc::downgrade(self), *id);
+            }
+            (pushed, inner.queue.take_expired(), inner.waker.take())
         };
+        self.dropped(expired, Dropped::Expired);
         if let Some(waker) = waker {
             waker.wake();
         }
         match adopted {
-            Pushed::Queued { id, evicted } => {
-                slot.set_home(Arc::downgrade(self), id);
+            Pushed::Queued { evicted, .. } => {
                 self.dropped(evicted, Dropped::Evicted);
                 Ok(())
             }
@@ -465,7 +515,6 @@ impl Shared {
             inner.queue.expire(now);
             (inner.queue.take_expired(), inner.queue.next_expiry())
         };
-        self.tell_room();
         self.dropped(expired, Dropped::Expired);
         next
     }
@@ -488,7 +537,7 @@ impl Shared {
             let mut inner = self.lock();
             inner.is_writing = false;
             inner.unacknowledged = unacknowledged;
-            inner.queue.is_empty() && unacknowledged == 0
+            inner.is_idle()
         };
         if is_idle {
             self.idle.notify_waiters();
@@ -529,15 +578,22 @@ impl Shared {
         }
     }
 
-    /// The connection is lost: requests that were sent have no answer to expect.
-    pub(super) fn fail_requests(&self, error: &Error) {
+    /// The connection is lost: requests that were sent, and are not sent again, have no answer to expect.
+    pub(super) fn fail_requests(&self, is_kept: bool, cause: Option<&Error>) {
         let lost: Vec<_> = {
             let mut inner = self.lock();
-            inner.requests.extract_if(|_, request| request.slot.status() != Status::Queued).collect()
+            let is_lost = |request: &Request| !is_kept || request.volatile;
+            let was_sent = |request: &Request| request.slot.status() != Status::Queued;
+            inner.requests.extract_if(|_, request| is_lost(request) && was_sent(request)).collect()
         };
         for (_, request) in lost {
+            let error = Error::new(ErrorKind::Closed, "request").with_detail("the connection was lost");
+            let error = match cause {
+                Some(cause) => error.with_source(cause.clone()),
+                None => error,
+            };
             // Nobody may be waiting any more.
-            let _gone = request.answer.send(Err(error.clone()));
+            let _gone = request.answer.send(Err(error));
         }
     }
 
@@ -567,10 +623,27 @@ impl Shared {
 
     /// Tells what was never sent.
     pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Parcel>>, why: Dropped) {
+        let mut any = false;
         for Entry { id, item } in entries {
+            any = true;
             item.payload.slot.set(Status::Dropped(why));
             self.count(|counts| counts.dropped += 1);
             self.tell(|| Event::Dropped { id, why });
+            if let Some(number) = item.payload.request {
+                // Whoever asked may have left.
+                let _gone = self.answer(number, Err(not_asked(why)));
+            }
+        }
+        if any {
+            self.tell_room();
+            self.tell_idle();
+        }
+    }
+
+    /// Something has left the queue, and maybe it was the last of all.
+    fn tell_idle(&self) {
+        if self.lock().is_idle() {
+            self.idle.notify_waiters();
         }
     }
 
@@ -620,6 +693,42 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Inner {
+    /// Whether nothing waits, and all that did not wait is where it should be.
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.is_writing && self.unacknowledged == 0
+    }
+
+    /// Notes what the peer is to be told; gives whom to wake for it. A connection that is yet to come begins with
+    /// all topics.
+    fn topic_changed(&mut self, change: TopicChange) -> Option<Waker> {
+        if !self.is_ready {
+            return None;
+        }
+        self.topic_changes.push(change);
+        self.waker.take()
+    }
+}
+
+/// What whoever asked is told of a request that was never sent.
+fn not_asked(why: Dropped) -> Error {
+    let (error, detail) = match why {
+        Dropped::Expired => (Error::timeout("request", Phase::Wait), "its time to live was over"),
+        Dropped::Evicted | Dropped::Full => (Error::new(ErrorKind::Busy, "request"), "the queue is full"),
+        Dropped::Canceled => (Error::new(ErrorKind::Canceled, "request"), "called off"),
+        Dropped::Volatile => (Error::new(ErrorKind::Closed, "request"), "there was no connection"),
+        Dropped::Closed | Dropped::Refused => {
+            (Error::new(ErrorKind::Closed, "request"), "the connection is closed for good")
+        }
+    };
+    error.with_detail(detail).with_unsent()
+}
+
+/// Ends with `future`, or with `limit` if that comes first.
+async fn within(mut future: Pin<&mut impl Future<Output = ()>>, mut limit: Sleep) {
+    poll_fn(|cx| if future.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { limit.as_mut().poll(cx) }).await;
 }
 
 fn add<T>(listeners: &mut Listeners<T>, channel: Arc<Channel<T>>) {

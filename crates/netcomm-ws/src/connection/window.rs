@@ -18,6 +18,8 @@ pub(crate) struct Window<T> {
     next_sequence: u64,
     /// How many entries from the front went out on the connection of now.
     sent: usize,
+    /// How many entries are neither acknowledged nor refused.
+    left: usize,
     most: usize,
 }
 
@@ -39,7 +41,7 @@ pub(crate) struct Turn<'a, T> {
 
 impl<T> Window<T> {
     pub(crate) fn new(most: usize) -> Self {
-        Self { entries: VecDeque::new(), next_sequence: 1, sent: 0, most: most.max(1) }
+        Self { entries: VecDeque::new(), next_sequence: 1, sent: 0, left: 0, most: most.max(1) }
     }
 
     /// Whether another message may be sent before others are acknowledged.
@@ -49,7 +51,7 @@ impl<T> Window<T> {
 
     /// How many messages are not acknowledged.
     pub(crate) fn len(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.message.is_some()).count()
+        self.left
     }
 
     /// The first sequence number that is not acknowledged.
@@ -61,6 +63,7 @@ impl<T> Window<T> {
     pub(crate) fn push(&mut self, message: T) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
+        self.left += 1;
         self.entries.push_back(Entry { sequence, message: Some(message), redelivered: false });
         sequence
     }
@@ -83,11 +86,20 @@ impl<T> Window<T> {
         }
     }
 
-    /// The message whose [turn](Self::turn) it was cannot be sent at all.
-    pub(crate) fn refuse(&mut self) -> Option<T> {
-        let refused = self.entries.get_mut(self.sent).and_then(|entry| entry.message.take());
+    /// The message whose [turn](Self::turn) it was cannot be sent at all. Gives it, and whether it went out before.
+    pub(crate) fn refuse(&mut self) -> Option<(T, bool)> {
+        let is_last = self.sent + 1 == self.entries.len();
+        let entry = self.entries.get_mut(self.sent)?;
+        let refused = entry.message.take()?;
+        let was_sent = entry.redelivered;
+        self.left -= 1;
+        if is_last && !was_sent {
+            // Its number is as good as new: the peer would wait for it, and take what follows for a gap.
+            self.entries.pop_back();
+            self.next_sequence -= 1;
+        }
         self.trim();
-        refused
+        Some((refused, was_sent))
     }
 
     /// There is a new connection: everything not acknowledged goes out once more, before anything new.
@@ -98,7 +110,8 @@ impl<T> Window<T> {
     /// Takes out what is acknowledged. What was never sent on any connection cannot be.
     pub(crate) fn acknowledge(&mut self, ack: Ack) -> Vec<T> {
         let is_meant = |entry: &Entry<T>| {
-            entry.redelivered
+            // What is done with is no end of those that were sent.
+            (entry.redelivered || entry.message.is_none())
                 && match ack {
                     Ack::One(sequence) => entry.sequence == sequence,
                     Ack::UpTo(sequence) => entry.sequence <= sequence,
@@ -112,14 +125,15 @@ impl<T> Window<T> {
         let from = first.unwrap_or(usize::MAX).min(self.entries.len());
         let entries = self.entries.iter_mut().skip(from);
         let acknowledged = entries.take_while(|entry| is_meant(entry)).filter_map(|entry| entry.message.take());
-        let acknowledged = acknowledged.collect();
+        let acknowledged: Vec<_> = acknowledged.collect();
+        self.left -= acknowledged.len();
         self.trim();
         acknowledged
     }
 
     /// Gives up all that is left, each with whether it ever went out.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (T, bool)> {
-        self.sent = 0;
+        (self.sent, self.left) = (0, 0);
         std::mem::take(&mut self.entries)
             .into_iter()
             .filter_map(|entry| entry.message.map(|message| (message, entry.redelivered)))
@@ -226,6 +240,24 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_sent_leaves_no_gap_and_stops_no_acknowledgement() {
+        let mut window = filled(1);
+        send_all(&mut window);
+        window.push(2);
+        assert_eq!(window.refuse(), Some((2, false)));
+        assert_eq!(window.push(2), 2, "the peer never saw that number");
+        window.push(3);
+        send_all(&mut window);
+        window.rewind();
+        window.sent();
+        assert_eq!(window.refuse(), Some((2, true)), "the second time");
+        assert_eq!(send_all(&mut window), [(3, true)]);
+        assert_eq!(window.len(), 2);
+        assert_eq!(window.acknowledge(Ack::UpTo(3)), [1, 3]);
+        assert_eq!((window.len(), window.first()), (0, None));
+    }
+
+    #[test]
     fn a_window_is_full_until_its_front_is_acknowledged() {
         let mut window = filled(10);
         assert!(!window.has_room());
@@ -280,8 +312,10 @@ mod tests {
                 }
             }
             prop_assert!(on_wire.is_sorted());
+            let len = window.len();
             let left: Vec<_> = window.drain().map(|(sequence, _)| sequence).collect();
             prop_assert!(left.is_sorted());
+            prop_assert_eq!(left.len(), len);
             let mut all = [acknowledged, left].concat();
             all.sort_unstable();
             prop_assert_eq!(all, (1..window.next_sequence).collect::<Vec<_>>());

@@ -1,5 +1,8 @@
 //! A connection that comes back.
 
+mod life;
+mod stage;
+
 use std::time::Duration;
 
 use netcomm_core::{ErrorKind, Result};

@@ -87,11 +87,12 @@ impl Actor {
             window.len()
         });
         let dialect = &self.plan.dialect;
-        self.urgent.extend(self.shared.topics().iter().filter_map(|topic| dialect.subscribe(topic)));
         let now = self.shared.now();
         self.schedule.ready(now);
         self.shared.count(|counts| counts.connections += 1);
         self.shared.set(State::Ready);
+        // From now on those who come and go are noted, so that none is missed in between.
+        self.urgent.extend(self.shared.topics().iter().filter_map(|topic| dialect.subscribe(topic)));
         self.shared.tell(|| Event::Ready { recovered, resent });
         for message in kept {
             self.deliver(message);

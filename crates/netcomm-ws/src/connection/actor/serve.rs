@@ -6,9 +6,9 @@ use std::task::{Context, Poll, ready};
 
 use netcomm_core::{Error, Result};
 
-use super::{Actor, Served};
+use super::{Actor, Served, Unwritten};
 use crate::connection::receipt::{Dropped, Status};
-use crate::connection::shared::{Order, TopicChange};
+use crate::connection::shared::{Order, Parcel, TopicChange};
 use crate::connection::state::{Delivery, Event, State};
 use crate::connection::subscription::Heard;
 use crate::connection::window::Ack;
@@ -49,6 +49,7 @@ impl Actor {
         if *is_closing {
             return self.poll_goodbye(socket, cx);
         }
+        self.tell_rtt(socket.rtt());
         self.look_at_topics();
         self.poll_ping(cx);
         while self.poll_network(cx).is_ready() {
@@ -81,9 +82,7 @@ impl Actor {
     fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) {
         while let Sent::Message = self.send_one(drive, cx) {}
         if !self.unwritten.is_empty() && drive.poll_flush(cx).is_ready_and(|flushed| flushed.is_ok()) {
-            for (_, slot) in self.unwritten.drain(..) {
-                slot.set(Status::Written);
-            }
+            self.all_written();
             self.tell_written();
         }
     }
@@ -101,21 +100,26 @@ impl Actor {
 
     /// The next message that waits.
     fn send_once(&mut self, drive: &mut Drive) -> Sent {
-        let Some(entry) = self.held.take().or_else(|| self.shared.pop()) else {
-            return Sent::Nothing;
-        };
-        let parcel = entry.item.payload;
+        match self.shared.pop() {
+            Some(entry) => self.hand_over(drive, entry.item.payload),
+            None => Sent::Nothing,
+        }
+    }
+
+    /// Hands over a message that is not numbered.
+    fn hand_over(&mut self, drive: &mut Drive, parcel: Parcel) -> Sent {
+        // Noted first: a dialect that panics leaves nobody waiting.
+        self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: false });
         let writing =
             Writing { request: parcel.request, topic: parcel.topic.as_deref(), ..Writing::plain(&parcel.message) };
         match self.plan.dialect.write(writing) {
             Ok(message) => {
                 self.shared.count(|counts| counts.sent += 1);
-                self.unwritten.push((parcel.id, parcel.slot));
                 start(drive, message)
             }
             Err(error) => {
-                self.refuse(parcel.id, parcel.request, error);
-                parcel.slot.set(Status::Dropped(Dropped::Refused));
+                self.unwritten.pop();
+                self.refuse(&parcel, error);
                 Sent::Message
             }
         }
@@ -130,12 +134,11 @@ impl Actor {
             if !window.has_room() {
                 return Sent::Nothing;
             }
-            let Some(entry) = self.held.take().or_else(|| self.shared.pop()) else {
+            let Some(entry) = self.shared.pop() else {
                 return Sent::Nothing;
             };
             if entry.item.volatile {
-                self.held = Some(entry);
-                return self.send_once(drive);
+                return self.hand_over(drive, entry.item.payload);
             }
             window.push(entry.item.payload);
         }
@@ -153,15 +156,17 @@ impl Actor {
         let resent = u64::from(turn.redelivered);
         match self.plan.dialect.write(writing) {
             Ok(message) => {
-                self.unwritten.push((parcel.id, Arc::clone(&parcel.slot)));
+                self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: true });
                 window.sent();
                 self.shared.count(|counts| (counts.sent, counts.resent) = (counts.sent + 1, counts.resent + resent));
                 start(drive, message)
             }
             Err(error) => {
-                if let Some(parcel) = window.refuse() {
-                    self.refuse(parcel.id, parcel.request, error);
-                    parcel.slot.set(Status::Dropped(Dropped::Refused));
+                match window.refuse() {
+                    // It has words no more, but it had.
+                    Some((parcel, true)) => self.unknown(parcel.id, &parcel.slot),
+                    Some((parcel, false)) => self.refuse(&parcel, error),
+                    None => {}
                 }
                 Sent::Message
             }
@@ -169,12 +174,17 @@ impl Actor {
     }
 
     /// The dialect has no words for a message.
-    fn refuse(&self, id: u64, request: Option<u64>, error: Error) {
+    fn refuse(&self, parcel: &Parcel, error: Error) {
+        parcel.slot.set(Status::Dropped(Dropped::Refused));
         self.shared.count(|counts| counts.dropped += 1);
-        self.shared.tell(|| Event::Dropped { id, why: Dropped::Refused });
-        if let Some(number) = request {
+        self.shared.tell(|| Event::Dropped { id: parcel.id, why: Dropped::Refused });
+        if let Some(number) = parcel.request {
             // Whoever asked may have left.
             let _gone = self.shared.answer(number, Err(error));
+        }
+        if self.unwritten.is_empty() {
+            // No flush will tell that nothing is left to write.
+            self.tell_written();
         }
     }
 
