@@ -2,6 +2,7 @@
 
 mod actor;
 mod builder;
+mod counters;
 mod outbound;
 mod receipt;
 mod session;

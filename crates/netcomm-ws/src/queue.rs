@@ -3,8 +3,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
+
+/// Room for that many entries is kept while none wait.
+const KEPT_ENTRIES: usize = 4;
 
 /// How much may wait for a connection, and what gives way when there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,32 +125,76 @@ pub(crate) struct Queue<T> {
     next_id: u64,
 }
 
-/// Those of one priority, by number.
+/// Those of one priority, in the order of their numbers. One that leaves from the middle leaves a gap: it counts for nothing, and
+/// goes when it comes to the front, or when there are more gaps than entries.
 #[derive(Debug)]
 struct Lane<T> {
-    entries: BTreeMap<u64, Item<T>>,
+    entries: VecDeque<(u64, Option<Item<T>>)>,
+    len: usize,
     bytes: usize,
 }
 
 impl<T> Lane<T> {
     const fn new() -> Self {
-        Self { entries: BTreeMap::new(), bytes: 0 }
+        Self { entries: VecDeque::new(), len: 0, bytes: 0 }
     }
 
     fn insert(&mut self, id: u64, item: Item<T>) {
         self.bytes = self.bytes.saturating_add(item.bytes);
-        let before = self.entries.insert(id, item);
-        debug_assert!(before.is_none(), "numbers do not come twice");
+        self.len += 1;
+        match self.entries.back() {
+            // What is put back stands again where it stood.
+            Some((last, _)) if *last > id => {
+                let at = self.entries.partition_point(|(other, _)| *other < id);
+                match self.entries.get_mut(at) {
+                    Some((other, gap @ None)) if *other == id => *gap = Some(item),
+                    _ => self.entries.insert(at, (id, Some(item))),
+                }
+            }
+            Some((last, _)) if *last == id => {
+                if let Some((_, gap)) = self.entries.back_mut() {
+                    *gap = Some(item);
+                }
+            }
+            _ => self.entries.push_back((id, Some(item))),
+        }
     }
 
+    /// The front is never a gap.
     fn first_id(&self) -> Option<u64> {
-        self.entries.keys().next().copied()
+        self.entries.front().map(|(id, _)| *id)
     }
 
     fn remove(&mut self, id: u64) -> Option<Item<T>> {
-        let item = self.entries.remove(&id)?;
+        let item = match self.entries.front_mut() {
+            Some((first, item)) if *first == id => item.take()?,
+            _ => {
+                let at = self.entries.binary_search_by_key(&id, |(other, _)| *other).ok()?;
+                self.entries[at].1.take()?
+            }
+        };
         self.bytes = self.bytes.saturating_sub(item.bytes);
+        self.len -= 1;
+        while matches!(self.entries.front(), Some((_, None))) {
+            self.entries.pop_front();
+        }
+        if self.entries.len() > 2 * self.len {
+            self.entries.retain(|(_, item)| item.is_some());
+        }
+        // Room is given back where it was much and all have left.
+        if self.len == 0 && self.entries.capacity() > KEPT_ENTRIES {
+            self.entries = VecDeque::new();
+        }
         Some(item)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u64, &Item<T>)> {
+        self.entries.iter().filter_map(|(id, item)| Some((*id, item.as_ref()?)))
+    }
+
+    fn drain(&mut self) -> impl Iterator<Item = (u64, Item<T>)> {
+        (self.len, self.bytes) = (0, 0);
+        std::mem::take(&mut self.entries).into_iter().filter_map(|(id, item)| Some((id, item?)))
     }
 }
 
@@ -164,12 +211,12 @@ impl<T> Queue<T> {
 
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.entries.len()).sum()
+        self.lanes.iter().map(|lane| lane.len).sum()
     }
 
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.entries.is_empty())
+        self.lanes.iter().all(|lane| lane.len == 0)
     }
 
     /// How many bytes wait.
@@ -233,7 +280,7 @@ impl<T> Queue<T> {
     pub(crate) fn take_volatile(&mut self) -> Vec<Entry<T>> {
         let lanes = self.lanes.iter();
         let ids: Vec<_> =
-            lanes.flat_map(|lane| lane.entries.iter().filter(|(_, item)| item.volatile).map(|(id, _)| *id)).collect();
+            lanes.flat_map(|lane| lane.iter().filter(|(_, item)| item.volatile).map(|(id, _)| id)).collect();
         ids.into_iter().filter_map(|id| self.cancel(id)).collect()
     }
 
@@ -281,8 +328,7 @@ impl<T> Queue<T> {
         self.expiries.clear();
         let mut entries = Vec::with_capacity(self.len());
         for lane in self.lanes.iter_mut().rev() {
-            lane.bytes = 0;
-            entries.extend(std::mem::take(&mut lane.entries).into_iter().map(|(id, item)| Entry { id, item }));
+            entries.extend(lane.drain().map(|(id, item)| Entry { id, item }));
         }
         entries
     }
@@ -290,7 +336,7 @@ impl<T> Queue<T> {
     /// Whether one more has room, if all up to that priority left.
     fn fits(&self, bytes: usize, without: Option<Priority>) -> bool {
         let stay = &self.lanes[without.map_or(0, |priority| priority as usize + 1)..];
-        let messages: usize = stay.iter().map(|lane| lane.entries.len()).sum();
+        let messages: usize = stay.iter().map(|lane| lane.len).sum();
         let taken = stay.iter().fold(0, |sum: usize, lane| sum.saturating_add(lane.bytes));
         messages < self.limits.messages && taken.checked_add(bytes).is_some_and(|sum| sum <= self.limits.bytes)
     }

@@ -36,7 +36,8 @@ pub(super) struct Plan {
     pub(super) greet: Option<AnyGreet>,
     pub(super) greet_timeout: Duration,
     pub(super) reconnect: Reconnect,
-    pub(super) dialect: Arc<dyn Dialect>,
+    /// `None`: messages mean nothing beyond themselves.
+    pub(super) dialect: Option<Arc<dyn Dialect>>,
     /// How many messages may be on their way without acknowledgement; `None`: acknowledgements are not in use.
     pub(super) window: Option<usize>,
     pub(super) acknowledges: bool,
@@ -62,7 +63,7 @@ pub(super) struct Actor {
     shared: Arc<Shared>,
     plan: Plan,
     schedule: Schedule,
-    window: Option<Window<Parcel>>,
+    window: Option<Window<Box<Parcel>>>,
     seen: Seen,
     session: Option<Text>,
     /// What goes before anything that waits: subscriptions, acknowledgements, pings.
@@ -73,6 +74,8 @@ pub(super) struct Actor {
     full: Vec<Arc<Channel<Delivery>>>,
     /// When the next message in the queue is of no use any more.
     expiry: Timer,
+    /// Whether topics came or went.
+    has_topics: bool,
     ping: Timer,
     network: Network,
     change: Option<NetworkChange>,
@@ -125,6 +128,7 @@ impl Actor {
             unwritten: Vec::new(),
             full: Vec::new(),
             expiry: Timer::default(),
+            has_topics: false,
             ping: Timer::default(),
             network,
             change: None,
@@ -293,14 +297,17 @@ impl Actor {
 
     /// What is to be done whatever else is going on: the owner's orders, and messages whose time is over.
     fn poll_desk(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
-        let order = self.shared.poll_order(cx);
-        let clock = Arc::clone(self.shared.clock());
-        loop {
-            let next = self.shared.expire();
+        let desk = self.shared.look_at_desk(cx);
+        self.has_topics |= desk.has_topics;
+        let mut next = desk.next_expiry;
+        while next.is_some() {
+            next = self.shared.expire();
+            let clock = self.shared.clock();
             if self.expiry.poll(next, |at| clock.sleep_until(at), cx).is_pending() {
-                return order;
+                break;
             }
         }
+        desk.order.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Ready when the network is another.
@@ -361,7 +368,7 @@ impl Actor {
                 self.unknown(parcel.id, &parcel.slot);
             } else {
                 parcel.slot.set(Status::Dropped(Dropped::Closed));
-                self.shared.count(|counts| counts.dropped += 1);
+                self.shared.counters().dropped.one_more();
                 self.shared.tell(|| Event::Dropped { id: parcel.id, why: Dropped::Closed });
             }
         }
@@ -369,7 +376,7 @@ impl Actor {
 
     fn unknown(&self, id: u64, slot: &Slot) {
         slot.set(Status::Unknown);
-        self.shared.count(|counts| counts.unknown += 1);
+        self.shared.counters().unknown.one_more();
         self.shared.tell(|| Event::Unknown { id });
     }
 

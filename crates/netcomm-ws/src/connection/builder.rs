@@ -13,7 +13,7 @@ use super::state::Delivery;
 use super::subscription::{Channel, Listening, Subscription};
 use super::{Connection, Handle};
 use crate::connect::Connect;
-use crate::dialect::{Dialect, Plain};
+use crate::dialect::Dialect;
 use crate::queue::QueueLimits;
 use crate::reconnect::Reconnect;
 
@@ -60,7 +60,7 @@ pub struct ConnectionBuilder {
     reconnect: Reconnect,
     queue: QueueLimits,
     listening: Listening,
-    dialect: Arc<dyn Dialect>,
+    dialect: Option<Arc<dyn Dialect>>,
     at_least_once: Option<AtLeastOnce>,
     ping_interval: Option<Duration>,
     probe_timeout: Duration,
@@ -78,7 +78,7 @@ impl ConnectionBuilder {
             reconnect: Reconnect::default(),
             queue: QueueLimits::default(),
             listening: Listening::default(),
-            dialect: Arc::new(Plain),
+            dialect: None,
             at_least_once: None,
             ping_interval: None,
             probe_timeout: Duration::from_secs(5),
@@ -137,9 +137,9 @@ impl ConnectionBuilder {
         self
     }
 
-    /// What messages mean. Default [`Plain`]: nothing beyond themselves.
+    /// What messages mean. Default [`Plain`](crate::Plain): nothing beyond themselves.
     pub fn dialect(mut self, dialect: impl Dialect) -> Self {
-        self.dialect = Arc::new(dialect);
+        self.dialect = Some(Arc::new(dialect));
         self
     }
 

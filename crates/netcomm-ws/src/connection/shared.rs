@@ -12,9 +12,10 @@ use netcomm_core::{Clock, Error, ErrorKind, Phase, Result, Sleep};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::Pushback;
+use super::counters::Counters;
 use super::outbound::{Outbound, Rejected};
 use super::receipt::{Dropped, Receipt, Slot, Status};
-use super::state::{Counts, Delivery, Event, Snapshot, State};
+use super::state::{Delivery, Event, Snapshot, State};
 use super::subscription::{Channel, Heard};
 use crate::close::CloseBody;
 use crate::heartbeat::Rtt;
@@ -43,6 +44,15 @@ pub(crate) enum Order {
     Close(CloseBody),
 }
 
+/// What lies there for the task.
+pub(crate) struct Desk {
+    pub(crate) order: Option<Order>,
+    /// When the first message in the queue is of no use any more.
+    pub(crate) next_expiry: Option<Instant>,
+    /// Whether topics came or went.
+    pub(crate) has_topics: bool,
+}
+
 /// A change of what the peer is asked to send.
 pub(crate) enum TopicChange {
     Added(Text),
@@ -57,12 +67,15 @@ pub(crate) struct Shared {
     /// Told whenever nothing is left to write.
     idle: Notify,
     clock: Arc<dyn Clock>,
+    counters: Counters,
+    /// Some moment, for what asks for one and does not look at it.
+    born: Instant,
     /// Whether a sender waits where the queue is full.
     waits_for_room: bool,
 }
 
 struct Inner {
-    queue: Queue<Parcel>,
+    queue: Queue<Box<Parcel>>,
     /// Whether a message could go at once.
     is_ready: bool,
     is_closed: bool,
@@ -80,7 +93,6 @@ struct Inner {
     requests: HashMap<u64, Request>,
     next_request: u64,
     unacknowledged: usize,
-    counts: Counts,
     rtt: Option<Rtt>,
 }
 
@@ -110,7 +122,6 @@ impl Shared {
             requests: HashMap::new(),
             next_request: 1,
             unacknowledged: 0,
-            counts: Counts::default(),
             rtt: None,
         };
         let (state, _) = watch::channel(State::Idle);
@@ -119,7 +130,9 @@ impl Shared {
             state,
             room: Notify::new(),
             idle: Notify::new(),
+            born: clock.now(),
             clock,
+            counters: Counters::default(),
             waits_for_room,
         })
     }
@@ -165,16 +178,18 @@ impl Shared {
         request: Option<u64>,
         slot: Arc<Slot>,
     ) -> Result<Receipt, Pushback> {
-        let now = self.clock.now();
         let (pushed, expired, waker) = {
             let mut inner = self.lock();
             if inner.is_closed {
                 return Err(Pushback::Rejected(Rejected { outbound, why: Dropped::Closed }));
             }
+            // To read a clock costs more than all the rest; most messages wait as long as they must.
+            let is_timed = outbound.time_to_live.is_some() || inner.queue.next_expiry().is_some();
+            let now = if is_timed { self.clock.now() } else { self.born };
             let Outbound { message, priority, time_to_live, volatile, topic } = outbound;
             let item = Item {
                 bytes: message.len(),
-                payload: Parcel { id: 0, message, topic, request, slot: Arc::clone(&slot) },
+                payload: Box::new(Parcel { id: 0, message, topic, request, slot: Arc::clone(&slot) }),
                 priority,
                 expires: time_to_live.and_then(|time| now.checked_add(time)),
                 volatile,
@@ -194,14 +209,16 @@ impl Shared {
             waker.wake();
         }
         self.dropped(expired, Dropped::Expired);
-        let dropped = |item: Item<Parcel>, why| {
+        let dropped = |item: Item<Box<Parcel>>, why| {
             // It has a number like all others, for the word about it to name.
             let id = self.lock().queue.skip();
             self.dropped([Entry { id, item }], why);
             id
         };
-        let give_back = |item: Item<Parcel>| {
-            let Item { payload: Parcel { message, topic, .. }, priority, volatile, expires, .. } = item;
+        let give_back = |item: Item<Box<Parcel>>| {
+            let Item { payload, priority, volatile, expires, .. } = item;
+            let Parcel { message, topic, .. } = *payload;
+            let now = if expires.is_some() { self.clock.now() } else { self.born };
             let time_to_live = expires.map(|at| at.saturating_duration_since(now));
             Outbound { message, priority, time_to_live, volatile, topic }
         };
@@ -315,7 +332,7 @@ impl Shared {
             queued_bytes: inner.queue.bytes(),
             unacknowledged: inner.unacknowledged,
             requests: inner.requests.len(),
-            counts: inner.counts,
+            counts: self.counters.get(),
             rtt: inner.rtt,
         }
     }
@@ -405,20 +422,20 @@ impl Shared {
     // The task's side.
 
     /// What the owner wants. The task is woken by whatever comes next.
-    pub(super) fn poll_order(&self, cx: &mut Context<'_>) -> Poll<Order> {
+    pub(super) fn look_at_desk(&self, cx: &mut Context<'_>) -> Desk {
         let mut inner = self.lock();
-        if let Some(order) = inner.order.take() {
-            return Poll::Ready(order);
+        let order = inner.order.take();
+        if order.is_none() {
+            match &inner.waker {
+                Some(waker) if waker.will_wake(cx.waker()) => {}
+                _ => inner.waker = Some(cx.waker().clone()),
+            }
         }
-        match &inner.waker {
-            Some(waker) if waker.will_wake(cx.waker()) => {}
-            _ => inner.waker = Some(cx.waker().clone()),
-        }
-        Poll::Pending
+        Desk { order, next_expiry: inner.queue.next_expiry(), has_topics: !inner.topic_changes.is_empty() }
     }
 
     /// The next message that may go.
-    pub(super) fn pop(&self) -> Option<Entry<Parcel>> {
+    pub(super) fn pop(&self) -> Option<Entry<Box<Parcel>>> {
         let (entry, expired) = {
             let mut inner = self.lock();
             if inner.queue.is_empty() {
@@ -441,7 +458,7 @@ impl Shared {
         })
     }
 
-    pub(crate) fn put_back(&self, entry: Entry<Parcel>) {
+    pub(crate) fn put_back(&self, entry: Entry<Box<Parcel>>) {
         self.lock().queue.put_back(entry);
     }
 
@@ -452,7 +469,7 @@ impl Shared {
     }
 
     /// Takes out all that waits, for another connection.
-    pub(crate) fn take_queued(&self) -> Vec<Entry<Parcel>> {
+    pub(crate) fn take_queued(&self) -> Vec<Entry<Box<Parcel>>> {
         let entries = self.lock().queue.drain();
         if !entries.is_empty() {
             self.tell_room();
@@ -462,7 +479,7 @@ impl Shared {
     }
 
     /// Takes in what waited elsewhere, or gives it back if there is no room.
-    pub(crate) fn adopt(self: &Arc<Self>, entry: Entry<Parcel>) -> Result<(), Entry<Parcel>> {
+    pub(crate) fn adopt(self: &Arc<Self>, entry: Entry<Box<Parcel>>) -> Result<(), Entry<Box<Parcel>>> {
         let now = self.clock.now();
         let Entry { id, item } = entry;
         // A request's answer comes to where it was sent from.
@@ -607,8 +624,8 @@ impl Shared {
         self.lock().rtt = rtt;
     }
 
-    pub(super) fn count(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.lock().counts);
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Volatile messages do not wait for another connection.
@@ -622,12 +639,12 @@ impl Shared {
     }
 
     /// Tells what was never sent.
-    pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Parcel>>, why: Dropped) {
+    pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Box<Parcel>>>, why: Dropped) {
         let mut any = false;
         for Entry { id, item } in entries {
             any = true;
             item.payload.slot.set(Status::Dropped(why));
-            self.count(|counts| counts.dropped += 1);
+            self.counters.dropped.one_more();
             self.tell(|| Event::Dropped { id, why });
             if let Some(number) = item.payload.request {
                 // Whoever asked may have left.

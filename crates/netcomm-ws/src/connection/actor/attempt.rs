@@ -38,7 +38,7 @@ impl Actor {
     /// Tries once, and gets everything ready for messages.
     pub(super) async fn attempt(&mut self, refresh: bool, cause: Option<Error>) -> Result<Socket, Failed> {
         let number = self.schedule.attempt();
-        self.shared.count(|counts| counts.attempts += 1);
+        self.shared.counters().attempts.one_more();
         self.shared.set(State::Connecting { attempt: number });
         self.shared.tell(|| Event::Connecting { attempt: number });
         let one = Try {
@@ -86,13 +86,15 @@ impl Actor {
             window.rewind();
             window.len()
         });
-        let dialect = &self.plan.dialect;
         let now = self.shared.now();
         self.schedule.ready(now);
-        self.shared.count(|counts| counts.connections += 1);
+        self.shared.counters().connections.one_more();
         self.shared.set(State::Ready);
         // From now on those who come and go are noted, so that none is missed in between.
-        self.urgent.extend(self.shared.topics().iter().filter_map(|topic| dialect.subscribe(topic)));
+        let topics = self.shared.topics();
+        if let Some(dialect) = &self.plan.dialect {
+            self.urgent.extend(topics.iter().filter_map(|topic| dialect.subscribe(topic)));
+        }
         self.shared.tell(|| Event::Ready { recovered, resent });
         for message in kept {
             self.deliver(message);

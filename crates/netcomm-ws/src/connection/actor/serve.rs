@@ -7,13 +7,13 @@ use std::task::{Context, Poll, ready};
 use netcomm_core::{Error, Result};
 
 use super::{Actor, Served, Unwritten};
-use crate::connection::receipt::{Dropped, Status};
+use crate::connection::receipt::{Dropped, Slot, Status};
 use crate::connection::shared::{Order, Parcel, TopicChange};
 use crate::connection::state::{Delivery, Event, State};
-use crate::connection::subscription::Heard;
+use crate::connection::subscription::{Channel, Heard};
 use crate::connection::window::Ack;
-use crate::dialect::{Reading, Writing};
-use crate::message::Message;
+use crate::dialect::{Dialect as _, Plain, Reading, Writing};
+use crate::message::{Message, Text};
 use crate::socket::{Drive, Socket};
 
 /// So many messages come in before others of the same thread have their turn.
@@ -107,19 +107,26 @@ impl Actor {
     }
 
     /// Hands over a message that is not numbered.
-    fn hand_over(&mut self, drive: &mut Drive, parcel: Parcel) -> Sent {
+    fn hand_over(&mut self, drive: &mut Drive, parcel: Box<Parcel>) -> Sent {
+        let parcel = *parcel;
         // Noted first: a dialect that panics leaves nobody waiting.
         self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: false });
         let writing =
             Writing { request: parcel.request, topic: parcel.topic.as_deref(), ..Writing::plain(&parcel.message) };
-        match self.plan.dialect.write(writing) {
+        let written = match &self.plan.dialect {
+            Some(dialect) => dialect.write(writing),
+            // The message itself, not another handle to it.
+            None if writing.is_plain() => Ok(parcel.message),
+            None => Plain.write(writing),
+        };
+        match written {
             Ok(message) => {
-                self.shared.count(|counts| counts.sent += 1);
+                self.shared.counters().sent.one_more();
                 start(drive, message)
             }
             Err(error) => {
                 self.unwritten.pop();
-                self.refuse(&parcel, error);
+                self.refuse(parcel.id, parcel.request, &parcel.slot, error);
                 Sent::Message
             }
         }
@@ -153,19 +160,26 @@ impl Actor {
             topic: parcel.topic.as_deref(),
             ..Writing::plain(&parcel.message)
         };
-        let resent = u64::from(turn.redelivered);
-        match self.plan.dialect.write(writing) {
+        let redelivered = turn.redelivered;
+        let written = match &self.plan.dialect {
+            Some(dialect) => dialect.write(writing),
+            None => Plain.write(writing),
+        };
+        match written {
             Ok(message) => {
                 self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: true });
                 window.sent();
-                self.shared.count(|counts| (counts.sent, counts.resent) = (counts.sent + 1, counts.resent + resent));
+                self.shared.counters().sent.one_more();
+                if redelivered {
+                    self.shared.counters().resent.one_more();
+                }
                 start(drive, message)
             }
             Err(error) => {
                 match window.refuse() {
                     // It has words no more, but it had.
                     Some((parcel, true)) => self.unknown(parcel.id, &parcel.slot),
-                    Some((parcel, false)) => self.refuse(&parcel, error),
+                    Some((parcel, false)) => self.refuse(parcel.id, parcel.request, &parcel.slot, error),
                     None => {}
                 }
                 Sent::Message
@@ -174,11 +188,11 @@ impl Actor {
     }
 
     /// The dialect has no words for a message.
-    fn refuse(&self, parcel: &Parcel, error: Error) {
-        parcel.slot.set(Status::Dropped(Dropped::Refused));
-        self.shared.count(|counts| counts.dropped += 1);
-        self.shared.tell(|| Event::Dropped { id: parcel.id, why: Dropped::Refused });
-        if let Some(number) = parcel.request {
+    fn refuse(&self, id: u64, request: Option<u64>, slot: &Slot, error: Error) {
+        slot.set(Status::Dropped(Dropped::Refused));
+        self.shared.counters().dropped.one_more();
+        self.shared.tell(|| Event::Dropped { id, why: Dropped::Refused });
+        if let Some(number) = request {
             // Whoever asked may have left.
             let _gone = self.shared.answer(number, Err(error));
         }
@@ -208,8 +222,11 @@ impl Actor {
 
     /// Gives a message to whom it is for.
     pub(super) fn deliver(&mut self, message: Message) {
-        self.shared.count(|counts| counts.received += 1);
-        let reading = self.plan.dialect.read(message.clone()).unwrap_or_else(|cause| {
+        self.shared.counters().received.one_more();
+        let Some(dialect) = &self.plan.dialect else {
+            return self.hand_out(message, None, None, false);
+        };
+        let reading = dialect.read(message.clone()).unwrap_or_else(|cause| {
             self.shared.tell(|| Event::Misread { cause });
             Reading::plain(message)
         });
@@ -219,7 +236,7 @@ impl Actor {
         }
         let duplicate = sequence.is_some_and(|sequence| self.seen.note(sequence));
         if duplicate {
-            self.shared.count(|counts| counts.duplicates += 1);
+            self.shared.counters().duplicates.one_more();
         }
         if let Some(message) = message {
             match answers {
@@ -228,41 +245,45 @@ impl Actor {
                         self.unclaimed(topic);
                     }
                 }
-                None => {
-                    let member = self.plan.membership.as_ref().map(|member| member.name.clone());
-                    self.hand_out(Delivery { message, member, topic, sequence, duplicate });
-                }
+                None => self.hand_out(message, topic, sequence, duplicate),
             }
         }
         if let Some(sequence) = sequence.filter(|_| self.plan.acknowledges) {
-            self.urgent.extend(self.plan.dialect.acknowledge(sequence));
+            self.urgent.extend(self.plan.dialect.as_ref().and_then(|dialect| dialect.acknowledge(sequence)));
         }
     }
 
-    fn hand_out(&mut self, delivery: Delivery) {
-        let listeners = self.shared.listeners(delivery.topic.as_ref());
-        let bytes = delivery.message.len();
-        let (mut heard, mut left) = (false, false);
-        for channel in &*listeners {
-            match channel.push(delivery.clone(), bytes) {
-                Heard::Gone => left = true,
-                Heard::Yes => heard = true,
-                Heard::Full => {
-                    heard = true;
-                    self.full.push(Arc::clone(channel));
-                }
+    fn hand_out(&mut self, message: Message, topic: Option<Text>, sequence: Option<u64>, duplicate: bool) {
+        let listeners = self.shared.listeners(topic.as_ref());
+        let Some((last, others)) = listeners.split_last() else {
+            return self.unclaimed(topic);
+        };
+        let bytes = message.len();
+        let member = self.plan.membership.as_ref().map(|member| member.name.clone());
+        let delivery = Delivery { message, member, topic: topic.clone(), sequence, duplicate };
+        let (mut is_heard, mut has_left) = (false, false);
+        let mut note = |channel: &Arc<Channel<Delivery>>, heard| match heard {
+            Heard::Gone => has_left = true,
+            Heard::Yes => is_heard = true,
+            Heard::Full => {
+                is_heard = true;
+                self.full.push(Arc::clone(channel));
             }
+        };
+        for channel in others {
+            note(channel, channel.push(delivery.clone(), bytes));
         }
-        if left {
+        note(last, last.push(delivery, bytes));
+        if has_left {
             self.shared.prune();
         }
-        if !heard {
-            self.unclaimed(delivery.topic);
+        if !is_heard {
+            self.unclaimed(topic);
         }
     }
 
-    fn unclaimed(&self, topic: Option<crate::message::Text>) {
-        self.shared.count(|counts| counts.unclaimed += 1);
+    fn unclaimed(&self, topic: Option<Text>) {
+        self.shared.counters().unclaimed.one_more();
         self.shared.tell(|| Event::Unclaimed { topic });
     }
 
@@ -279,8 +300,14 @@ impl Actor {
     }
 
     fn look_at_topics(&mut self) {
-        let dialect = &self.plan.dialect;
-        self.urgent.extend(self.shared.take_topic_changes().iter().filter_map(|change| match change {
+        if !std::mem::take(&mut self.has_topics) {
+            return;
+        }
+        let changes = self.shared.take_topic_changes();
+        let Some(dialect) = &self.plan.dialect else {
+            return;
+        };
+        self.urgent.extend(changes.iter().filter_map(|change| match change {
             TopicChange::Added(topic) => dialect.subscribe(topic),
             TopicChange::Left(topic) => dialect.unsubscribe(topic),
         }));
@@ -297,7 +324,7 @@ impl Actor {
             if self.ping.poll(Some(at), |at| clock.sleep_until(at), cx).is_pending() {
                 return;
             }
-            self.urgent.extend(self.plan.dialect.ping());
+            self.urgent.extend(self.plan.dialect.as_ref().and_then(|dialect| dialect.ping()));
         }
     }
 }
