@@ -71,7 +71,7 @@ impl AcceptOptions {
         self
     }
 
-    /// When a client is asked for signs of life, and when it is held to be gone. Default: 20 s of silence, and 20 s.
+    /// When a client is asked for signs of life, and when it is held to be gone. Default [`Heartbeat::OFF`].
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.manner.heartbeat = heartbeat;
         self

@@ -149,7 +149,9 @@ impl Connect {
         self
     }
 
-    /// When the server is asked for signs of life, and when it is held to be gone. Default: 20 s of silence, and 20 s.
+    /// When the server is asked for signs of life, and when it is held to be gone. Default for a [`Connection`](crate::Connection):
+    /// after 20 s of silence, and 20 s later. For a [`Socket`](crate::Socket), which can ask only while it is polled, the default is
+    /// [`Heartbeat::OFF`]: there the dialer's TCP keep-alive finds dead links.
     pub fn heartbeat(mut self, heartbeat: Heartbeat) -> Self {
         self.manner.heartbeat = heartbeat;
         self

@@ -12,9 +12,9 @@ const BLOCK_BYTES: usize = 1024;
 /// Masks `data`, or takes the mask off; `offset` is how many bytes of the payload came before.
 pub(crate) fn apply(mask: [u8; 4], offset: usize, data: &mut [u8]) {
     let key = wide(mask, offset);
-    let (words, rest) = data.as_chunks_mut::<8>();
+    let (words, rest) = data.as_chunks_mut::<16>();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ key).to_ne_bytes();
+        *word = (u128::from_ne_bytes(*word) ^ key).to_ne_bytes();
     }
     for (byte, key) in rest.iter_mut().zip(key.to_ne_bytes()) {
         *byte ^= key;
@@ -35,10 +35,10 @@ pub(crate) fn append(mask: [u8; 4], offset: usize, data: &[u8], out: &mut BytesM
     out.reserve(data.len());
     for block in data.chunks(BLOCK_BYTES) {
         let masked = &mut masked[..block.len()];
-        let (words, rest) = masked.as_chunks_mut::<8>();
-        let (from, last) = block.as_chunks::<8>();
+        let (words, rest) = masked.as_chunks_mut::<16>();
+        let (from, last) = block.as_chunks::<16>();
         for (word, from) in words.iter_mut().zip(from) {
-            *word = (u64::from_ne_bytes(*from) ^ key).to_ne_bytes();
+            *word = (u128::from_ne_bytes(*from) ^ key).to_ne_bytes();
         }
         for ((byte, from), key) in rest.iter_mut().zip(last).zip(key.to_ne_bytes()) {
             *byte = from ^ key;
@@ -47,13 +47,12 @@ pub(crate) fn append(mask: [u8; 4], offset: usize, data: &[u8], out: &mut BytesM
     }
 }
 
-/// The key twice, from where `offset` comes to stand in it.
-fn wide(mask: [u8; 4], offset: usize) -> u64 {
+/// The key four times, from where `offset` comes to stand in it.
+fn wide(mask: [u8; 4], offset: usize) -> u128 {
     #[expect(clippy::cast_possible_truncation, reason = "at most 24")]
     let turn = (offset % 4) as u32 * 8;
     let key = u32::from_le_bytes(mask).rotate_right(turn).to_le_bytes();
-    let [a, b, c, d] = key;
-    u64::from_ne_bytes([a, b, c, d, a, b, c, d])
+    u128::from(u32::from_ne_bytes(key)) * 0x0000_0001_0000_0001_0000_0001_0000_0001
 }
 
 /// Keys nobody can foresee (RFC 6455 §10.3): from the system, many at once.

@@ -173,6 +173,18 @@ impl<T> Lane<T> {
                 self.entries[at].1.take()?
             }
         };
+        self.left(&item);
+        Some(item)
+    }
+
+    fn pop_front(&mut self) -> Option<(u64, Item<T>)> {
+        let (id, item) = self.entries.pop_front()?;
+        let item = item?;
+        self.left(&item);
+        Some((id, item))
+    }
+
+    fn left(&mut self, item: &Item<T>) {
         self.bytes = self.bytes.saturating_sub(item.bytes);
         self.len -= 1;
         while matches!(self.entries.front(), Some((_, None))) {
@@ -185,7 +197,6 @@ impl<T> Lane<T> {
         if self.len == 0 && self.entries.capacity() > KEPT_ENTRIES {
             self.entries = VecDeque::new();
         }
-        Some(item)
     }
 
     fn iter(&self) -> impl Iterator<Item = (u64, &Item<T>)> {
@@ -272,8 +283,11 @@ impl<T> Queue<T> {
 
     /// As [`pop`](Self::pop), where no time is of interest: nothing that waits [expires](Self::next_expiry).
     pub(crate) fn pop_any(&mut self) -> Option<Entry<T>> {
-        let id = self.lanes.iter().rev().find_map(Lane::first_id)?;
-        self.cancel(id)
+        let (id, item) = self.lanes.iter_mut().rev().find(|lane| lane.len > 0)?.pop_front()?;
+        if let Some(at) = item.expires {
+            self.expiries.remove(&(at, id));
+        }
+        Some(Entry { id, item })
     }
 
     /// Takes out those that are of no use without a connection.

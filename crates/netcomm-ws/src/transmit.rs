@@ -111,7 +111,9 @@ impl Transmitter {
         self.out.advance(count);
         let pinged = self.ping_end.is_some_and(|end| end <= count);
         self.ping_end = self.ping_end.filter(|_| !pinged).map(|end| end - count);
-        self.pump();
+        if !self.is_free() {
+            self.pump();
+        }
         if self.out.is_empty() {
             self.urgent = false;
             if std::mem::take(&mut self.most_out) > KEPT_BYTES {

@@ -76,6 +76,8 @@ pub(super) struct Actor {
     expiry: Timer,
     /// Whether topics came or went.
     has_topics: bool,
+    /// Whether something waits in the queue, as far as was looked.
+    has_queued: bool,
     ping: Timer,
     network: Network,
     change: Option<NetworkChange>,
@@ -129,6 +131,7 @@ impl Actor {
             full: Vec::new(),
             expiry: Timer::default(),
             has_topics: false,
+            has_queued: false,
             ping: Timer::default(),
             network,
             change: None,
@@ -299,6 +302,7 @@ impl Actor {
     fn poll_desk(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         let desk = self.shared.look_at_desk(cx);
         self.has_topics |= desk.has_topics;
+        self.has_queued = desk.has_queued;
         let mut next = desk.next_expiry;
         while next.is_some() {
             next = self.shared.expire();

@@ -14,6 +14,7 @@ use super::subscription::{Channel, Listening, Subscription};
 use super::{Connection, Handle};
 use crate::connect::Connect;
 use crate::dialect::Dialect;
+use crate::heartbeat::Heartbeat;
 use crate::queue::QueueLimits;
 use crate::reconnect::Reconnect;
 
@@ -71,7 +72,7 @@ impl ConnectionBuilder {
     pub(crate) fn new(env: &Env, connect: Connect) -> Self {
         Self {
             env: env.clone(),
-            connect,
+            connect: connect.heartbeat(Heartbeat::default()),
             prepare: None,
             greet: None,
             greet_timeout: Duration::from_secs(10),

@@ -51,6 +51,8 @@ pub(crate) struct Desk {
     pub(crate) next_expiry: Option<Instant>,
     /// Whether topics came or went.
     pub(crate) has_topics: bool,
+    /// Whether something waits to be sent.
+    pub(crate) has_queued: bool,
 }
 
 /// A change of what the peer is asked to send.
@@ -208,7 +210,9 @@ impl Shared {
         if let Some(waker) = waker {
             waker.wake();
         }
-        self.dropped(expired, Dropped::Expired);
+        if !expired.is_empty() {
+            self.dropped(expired, Dropped::Expired);
+        }
         let dropped = |item: Item<Box<Parcel>>, why| {
             // It has a number like all others, for the word about it to name.
             let id = self.lock().queue.skip();
@@ -431,7 +435,7 @@ impl Shared {
                 _ => inner.waker = Some(cx.waker().clone()),
             }
         }
-        Desk { order, next_expiry: inner.queue.next_expiry(), has_topics: !inner.topic_changes.is_empty() }
+        Desk { order, next_expiry: inner.queue.next_expiry(), has_topics: !inner.topic_changes.is_empty(), has_queued: !inner.queue.is_empty() }
     }
 
     /// The next message that may go.
@@ -451,7 +455,9 @@ impl Shared {
             (entry, inner.queue.take_expired())
         };
         self.tell_room();
-        self.dropped(expired, Dropped::Expired);
+        if !expired.is_empty() {
+            self.dropped(expired, Dropped::Expired);
+        }
         entry.map(|mut entry| {
             entry.item.payload.id = entry.id;
             entry
@@ -499,7 +505,9 @@ impl Shared {
             }
             (pushed, inner.queue.take_expired(), inner.waker.take())
         };
-        self.dropped(expired, Dropped::Expired);
+        if !expired.is_empty() {
+            self.dropped(expired, Dropped::Expired);
+        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -532,7 +540,9 @@ impl Shared {
             inner.queue.expire(now);
             (inner.queue.take_expired(), inner.queue.next_expiry())
         };
-        self.dropped(expired, Dropped::Expired);
+        if !expired.is_empty() {
+            self.dropped(expired, Dropped::Expired);
+        }
         next
     }
 

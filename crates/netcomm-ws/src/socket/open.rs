@@ -32,7 +32,7 @@ impl Default for Manner {
         Self {
             limits: Limits::default(),
             compression: Compression::default(),
-            heartbeat: Heartbeat::default(),
+            heartbeat: Heartbeat::OFF,
             close_timeout: Duration::from_secs(10),
         }
     }

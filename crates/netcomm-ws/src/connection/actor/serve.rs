@@ -8,12 +8,13 @@ use netcomm_core::{Error, Result};
 
 use super::{Actor, Served, Unwritten};
 use crate::connection::receipt::{Dropped, Slot, Status};
-use crate::connection::shared::{Order, Parcel, TopicChange};
+use crate::connection::shared::{Order, Parcel, Shared, TopicChange};
 use crate::connection::state::{Delivery, Event, State};
 use crate::connection::subscription::{Channel, Heard};
 use crate::connection::window::Ack;
 use crate::dialect::{Dialect as _, Plain, Reading, Writing};
 use crate::message::{Message, Text};
+use crate::queue::Entry;
 use crate::socket::{Drive, Socket};
 
 /// So many messages come in before others of the same thread have their turn.
@@ -100,7 +101,7 @@ impl Actor {
 
     /// The next message that waits.
     fn send_once(&mut self, drive: &mut Drive) -> Sent {
-        match self.shared.pop() {
+        match pop(&self.shared, &mut self.has_queued) {
             Some(entry) => self.hand_over(drive, entry.item.payload),
             None => Sent::Nothing,
         }
@@ -141,7 +142,7 @@ impl Actor {
             if !window.has_room() {
                 return Sent::Nothing;
             }
-            let Some(entry) = self.shared.pop() else {
+            let Some(entry) = pop(&self.shared, &mut self.has_queued) else {
                 return Sent::Nothing;
             };
             if entry.item.volatile {
@@ -327,6 +328,16 @@ impl Actor {
             self.urgent.extend(self.plan.dialect.as_ref().and_then(|dialect| dialect.ping()));
         }
     }
+}
+
+/// The next message that waits. What comes while this looks wakes the task, and is seen by the next poll.
+fn pop(shared: &Shared, has_queued: &mut bool) -> Option<Entry<Box<Parcel>>> {
+    if !*has_queued {
+        return None;
+    }
+    let entry = shared.pop();
+    *has_queued = entry.is_some();
+    entry
 }
 
 fn start(drive: &mut Drive, message: Message) -> Sent {
