@@ -16,6 +16,9 @@ mod dialect;
 mod dialect_json;
 mod extension;
 mod frame;
+#[cfg(all(fuzzing, feature = "deflate"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handshake;
 mod heartbeat;
 mod limits;

@@ -1,5 +1,8 @@
 //! The receiving half of the protocol: bytes in, items out (RFC 6455 §5, §6.2, §8.1; RFC 7692 §6.2). Pure.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::close::CloseBody;
@@ -303,6 +306,10 @@ impl Receiver {
         }
         let is_whole = start == 0 && head.fin && count as u64 == head.payload_bytes && open.data.is_empty();
         if is_whole && head.mask.is_none() && !in_pieces {
+            // Its head said nothing about that if it might have been streamed.
+            if count > self.limits.message_bytes {
+                return Err(Violation::MessageTooLarge(self.limits.message_bytes));
+            }
             let data = take(input, count);
             self.state = BETWEEN_FRAMES;
             return self.close_message(data);

@@ -1,5 +1,8 @@
 //! The sending half of the protocol: messages in, bytes out (RFC 6455 §5, §6.1; RFC 7692 §6.1). Pure.
 
+#[cfg(test)]
+mod tests;
+
 use bytes::{Buf, Bytes, BytesMut};
 use netcomm_core::{Error, ErrorKind, Result};
 
