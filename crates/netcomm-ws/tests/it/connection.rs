@@ -1,6 +1,9 @@
 //! A connection that comes back.
 
 mod life;
+mod network;
+mod queue;
+mod reconnect;
 mod stage;
 
 use std::time::Duration;
