@@ -152,9 +152,10 @@ impl Actor {
             let mut socket = match self.attempt(refresh, cause.take()).await {
                 Ok(socket) => socket,
                 Err(Failed::Ordered(end)) => return end,
-                Err(Failed::Error(error)) => match self.next(error) {
+                Err(Failed::Error { error, is_prepared }) => match self.next(error) {
                     Ok((again, at, error)) => {
-                        refresh = again;
+                        // Those who could not be asked are asked again.
+                        refresh = again || (refresh && !is_prepared);
                         match self.wait(at, error).await {
                             Ok(error) => cause = Some(error),
                             Err(end) => return end,
@@ -394,7 +395,11 @@ impl Actor {
 
 /// Why a try came to nothing.
 enum Failed {
-    Error(Error),
+    Error {
+        error: Error,
+        /// Whether it was known where to go, and with what.
+        is_prepared: bool,
+    },
     Ordered(End),
 }
 

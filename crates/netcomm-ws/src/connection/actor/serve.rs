@@ -49,7 +49,6 @@ impl Actor {
         if *is_closing {
             return self.poll_goodbye(socket, cx);
         }
-        self.tell_rtt(socket.rtt());
         self.look_at_topics();
         self.poll_ping(cx);
         while self.poll_network(cx).is_ready() {
@@ -62,7 +61,10 @@ impl Actor {
             match self.receive(socket, cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Served::Lost(error)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.tell_rtt(socket.rtt());
+                    return Poll::Pending;
+                }
             }
         }
         cx.waker().wake_by_ref();
@@ -101,13 +103,13 @@ impl Actor {
     /// The next message that waits.
     fn send_once(&mut self, drive: &mut Drive) -> Sent {
         match self.shared.pop() {
-            Some(entry) => self.hand_over(drive, entry.item.payload),
+            Some(entry) => self.hand_over(drive, &entry.item.payload),
             None => Sent::Nothing,
         }
     }
 
     /// Hands over a message that is not numbered.
-    fn hand_over(&mut self, drive: &mut Drive, parcel: Parcel) -> Sent {
+    fn hand_over(&mut self, drive: &mut Drive, parcel: &Parcel) -> Sent {
         // Noted first: a dialect that panics leaves nobody waiting.
         self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: false });
         let writing =
@@ -119,7 +121,7 @@ impl Actor {
             }
             Err(error) => {
                 self.unwritten.pop();
-                self.refuse(&parcel, error);
+                self.refuse(parcel, error);
                 Sent::Message
             }
         }
@@ -138,7 +140,7 @@ impl Actor {
                 return Sent::Nothing;
             };
             if entry.item.volatile {
-                return self.hand_over(drive, entry.item.payload);
+                return self.hand_over(drive, &entry.item.payload);
             }
             window.push(entry.item.payload);
         }
