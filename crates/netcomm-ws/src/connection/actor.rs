@@ -65,6 +65,8 @@ pub(super) struct Actor {
     window: Option<Window<Parcel>>,
     seen: Seen,
     session: Option<Text>,
+    /// Which run of the peer's numbers this is.
+    run: u64,
     /// What goes before anything that waits: subscriptions, acknowledgements, pings.
     urgent: VecDeque<Message>,
     /// Handed to the socket, and not to the operating system.
@@ -121,6 +123,7 @@ impl Actor {
             plan,
             seen: Seen::default(),
             session: None,
+            run: 0,
             urgent: VecDeque::new(),
             unwritten: Vec::new(),
             full: Vec::new(),

@@ -79,6 +79,10 @@ struct Inner {
     events: Listeners<Event>,
     topics: HashMap<Text, Listeners<Delivery>>,
     topic_changes: Vec<TopicChange>,
+    /// Numbers that the owner acknowledges, and not told yet.
+    acks: Vec<u64>,
+    /// Which run of the peer's numbers those belong to.
+    session: u64,
     requests: HashMap<u64, Request>,
     next_request: u64,
     unacknowledged: usize,
@@ -109,6 +113,8 @@ impl Shared {
             events: Arc::new([]),
             topics: HashMap::new(),
             topic_changes: Vec::new(),
+            acks: Vec::new(),
+            session: 0,
             requests: HashMap::new(),
             next_request: 1,
             unacknowledged: 0,
@@ -407,6 +413,21 @@ impl Shared {
         }
     }
 
+    /// The peer is to be told that its message is had.
+    pub(super) fn acknowledge(&self, session: u64, sequence: u64) {
+        let waker = {
+            let mut inner = self.lock();
+            if inner.is_closed || inner.session != session {
+                return;
+            }
+            inner.acks.push(sequence);
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// A number for a request.
     pub(super) fn new_request(&self) -> u64 {
         let mut inner = self.lock();
@@ -561,8 +582,18 @@ impl Shared {
         }
     }
 
-    pub(super) fn take_topic_changes(&self) -> Vec<TopicChange> {
-        std::mem::take(&mut self.lock().topic_changes)
+    /// What the peer is to be told: about topics, and the numbers of messages that are had.
+    pub(super) fn take_notes(&self) -> (Vec<TopicChange>, Vec<u64>) {
+        let mut inner = self.lock();
+        (std::mem::take(&mut inner.topic_changes), std::mem::take(&mut inner.acks))
+    }
+
+    /// The peer's numbers begin anew: those of before mean nothing any more. Tells what is named so from now on.
+    pub(super) fn begin_session(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.acks.clear();
+        inner.session += 1;
+        inner.session
     }
 
     /// All topics; those that were just added are among them.

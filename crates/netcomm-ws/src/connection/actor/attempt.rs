@@ -78,6 +78,7 @@ impl Actor {
         }
         if !recovered {
             self.seen = Seen::default();
+            self.run = self.shared.begin_session();
         }
         if let Some(sequence) = acknowledged_up_to {
             self.acknowledged(Ack::UpTo(sequence));

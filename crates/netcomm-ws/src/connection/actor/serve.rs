@@ -49,7 +49,7 @@ impl Actor {
         if *is_closing {
             return self.poll_goodbye(socket, cx);
         }
-        self.look_at_topics();
+        self.look_at_notes();
         self.poll_ping(cx);
         while self.poll_network(cx).is_ready() {
             // What was sent over the old network may be lost, and nobody would tell.
@@ -232,7 +232,7 @@ impl Actor {
                 }
                 None => {
                     let member = self.plan.membership.as_ref().map(|member| member.name.clone());
-                    self.hand_out(Delivery { message, member, topic, sequence, duplicate });
+                    self.hand_out(Delivery { message, member, topic, sequence, duplicate, session: self.run });
                 }
             }
         }
@@ -280,12 +280,14 @@ impl Actor {
         }
     }
 
-    fn look_at_topics(&mut self) {
+    fn look_at_notes(&mut self) {
+        let (topics, acks) = self.shared.take_notes();
         let dialect = &self.plan.dialect;
-        self.urgent.extend(self.shared.take_topic_changes().iter().filter_map(|change| match change {
+        self.urgent.extend(topics.iter().filter_map(|change| match change {
             TopicChange::Added(topic) => dialect.subscribe(topic),
             TopicChange::Left(topic) => dialect.unsubscribe(topic),
         }));
+        self.urgent.extend(acks.into_iter().filter_map(|sequence| dialect.acknowledge(sequence)));
     }
 
     /// The application's own ping.
