@@ -127,6 +127,18 @@ impl Connection {
         self.handle.shared.request(message.into(), timeout).await
     }
 
+    /// Acknowledges a message that came with a number, where that is not done as soon as it comes
+    /// ([`AtLeastOnce::acknowledges`]): for those who have to do something with it first. Needs a
+    /// [`Dialect`](crate::Dialect) that knows how.
+    ///
+    /// Without a connection it waits for the next one that takes up the session ([`Greeting::recovered`]). One of a
+    /// session that is over, or without a number, changes nothing.
+    pub fn acknowledge(&self, delivery: &Delivery) {
+        if let Some(sequence) = delivery.sequence {
+            self.handle.shared.acknowledge(delivery.session, sequence);
+        }
+    }
+
     /// Listens to all messages that belong to no topic and answer no request, from now on. The one that
     /// [`open`](ConnectionBuilder::open) gave hears them too.
     #[must_use]

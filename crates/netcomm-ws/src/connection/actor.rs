@@ -66,6 +66,8 @@ pub(super) struct Actor {
     window: Option<Window<Box<Parcel>>>,
     seen: Seen,
     session: Option<Text>,
+    /// Which run of the peer's numbers this is.
+    run: u64,
     /// What goes before anything that waits: subscriptions, acknowledgements, pings.
     urgent: VecDeque<Message>,
     /// Handed to the socket, and not to the operating system.
@@ -74,8 +76,8 @@ pub(super) struct Actor {
     full: Vec<Arc<Channel<Delivery>>>,
     /// When the next message in the queue is of no use any more.
     expiry: Timer,
-    /// Whether topics came or went.
-    has_topics: bool,
+    /// Whether the peer is to be told of topics, or of what was had.
+    has_notes: bool,
     /// Whether something waits in the queue, as far as was looked.
     has_queued: bool,
     ping: Timer,
@@ -126,11 +128,12 @@ impl Actor {
             plan,
             seen: Seen::default(),
             session: None,
+            run: 0,
             urgent: VecDeque::new(),
             unwritten: Vec::new(),
             full: Vec::new(),
             expiry: Timer::default(),
-            has_topics: false,
+            has_notes: false,
             has_queued: false,
             ping: Timer::default(),
             network,
@@ -159,9 +162,10 @@ impl Actor {
             let mut socket = match self.attempt(refresh, cause.take()).await {
                 Ok(socket) => socket,
                 Err(Failed::Ordered(end)) => return end,
-                Err(Failed::Error(error)) => match self.next(error) {
+                Err(Failed::Error { error, is_prepared }) => match self.next(error) {
                     Ok((again, at, error)) => {
-                        refresh = again;
+                        // Those who could not be asked are asked again.
+                        refresh = again || (refresh && !is_prepared);
                         match self.wait(at, error).await {
                             Ok(error) => cause = Some(error),
                             Err(end) => return end,
@@ -301,7 +305,7 @@ impl Actor {
     /// What is to be done whatever else is going on: the owner's orders, and messages whose time is over.
     fn poll_desk(&mut self, cx: &mut Context<'_>) -> Poll<Order> {
         let desk = self.shared.look_at_desk(cx);
-        self.has_topics |= desk.has_topics;
+        self.has_notes |= desk.has_notes;
         self.has_queued = desk.has_queued;
         let mut next = desk.next_expiry;
         while next.is_some() {
@@ -405,7 +409,11 @@ impl Actor {
 
 /// Why a try came to nothing.
 enum Failed {
-    Error(Error),
+    Error {
+        error: Error,
+        /// Whether it was known where to go, and with what.
+        is_prepared: bool,
+    },
     Ordered(End),
 }
 

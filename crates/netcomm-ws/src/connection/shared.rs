@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use netcomm_core::{Clock, Error, ErrorKind, Phase, Result, Sleep};
+use netcomm_core::{Clock, Error, ErrorKind, Phase, Result};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::Pushback;
@@ -49,8 +49,8 @@ pub(crate) struct Desk {
     pub(crate) order: Option<Order>,
     /// When the first message in the queue is of no use any more.
     pub(crate) next_expiry: Option<Instant>,
-    /// Whether topics came or went.
-    pub(crate) has_topics: bool,
+    /// Whether the peer is to be told of topics, or of what was had.
+    pub(crate) has_notes: bool,
     /// Whether something waits to be sent.
     pub(crate) has_queued: bool,
 }
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     state: watch::Sender<State>,
     /// Told whenever something leaves the queue.
     room: Notify,
+    /// Held by the one who looks for room.
+    line: tokio::sync::Mutex<()>,
     /// Told whenever nothing is left to write.
     idle: Notify,
     clock: Arc<dyn Clock>,
@@ -92,6 +94,10 @@ struct Inner {
     events: Listeners<Event>,
     topics: HashMap<Text, Listeners<Delivery>>,
     topic_changes: Vec<TopicChange>,
+    /// Numbers that the owner acknowledges, and not told yet.
+    acks: Vec<u64>,
+    /// Which run of the peer's numbers those belong to.
+    session: u64,
     requests: HashMap<u64, Request>,
     next_request: u64,
     unacknowledged: usize,
@@ -121,6 +127,8 @@ impl Shared {
             events: Arc::new([]),
             topics: HashMap::new(),
             topic_changes: Vec::new(),
+            acks: Vec::new(),
+            session: 0,
             requests: HashMap::new(),
             next_request: 1,
             unacknowledged: 0,
@@ -131,6 +139,7 @@ impl Shared {
             inner: Mutex::new(inner),
             state,
             room: Notify::new(),
+            line: tokio::sync::Mutex::new(()),
             idle: Notify::new(),
             born: clock.now(),
             clock,
@@ -251,36 +260,50 @@ impl Shared {
         }
     }
 
-    /// Takes a message by `push` as soon as there is room for it, or its time is over.
+    /// Takes a message by `push` as soon as there is room for it, or its time is over. Those who wait stand in line: only the
+    /// first of them looks for room, and newcomers stand behind.
     pub(super) async fn when_room<T>(
         &self,
         mut outbound: Outbound,
         mut push: impl FnMut(Outbound) -> Result<T, Pushback>,
     ) -> Result<T, Rejected> {
-        let mut expiry = None;
+        // Its time runs while it stands here as well.
+        let expiry = outbound.time_to_live.and_then(|time| self.now().checked_add(time));
+        let mut place = if self.waits_for_room { self.line.try_lock().ok() } else { None };
         loop {
-            outbound = match push(outbound) {
-                Ok(taken) => {
-                    if expiry.is_some() {
-                        // There may be room for another who waits: more than one message may have left at a time.
-                        self.tell_room();
-                    }
-                    return Ok(taken);
-                }
-                Err(Pushback::Rejected(rejected)) => return Err(rejected),
-                Err(Pushback::Wait(outbound)) => outbound,
-            };
-            // Its time runs while it waits here as well.
-            let at = *expiry.get_or_insert_with(|| outbound.time_to_live.and_then(|time| self.now().checked_add(time)));
-            let room = pin!(self.room());
-            match at {
-                Some(at) => {
-                    within(room, self.clock.sleep_until(at)).await;
-                    outbound.time_to_live = Some(at.saturating_duration_since(self.now()));
-                }
-                None => room.await,
+            let is_late = outbound.time_to_live.is_some_and(|left| left.is_zero());
+            // What can only be dropped need not stand in line for it.
+            let is_futile = is_late || (outbound.volatile && !self.lock().is_ready);
+            if self.waits_for_room && place.is_none() && !is_futile {
+                place = self.within(self.line.lock(), expiry).await;
+            } else {
+                outbound = match push(outbound) {
+                    Ok(taken) => return Ok(taken),
+                    Err(Pushback::Rejected(rejected)) => return Err(rejected),
+                    Err(Pushback::Wait(outbound)) => outbound,
+                };
+                self.within(self.room(), expiry).await;
+            }
+            if let Some(at) = expiry {
+                outbound.time_to_live = Some(at.saturating_duration_since(self.now()));
             }
         }
+    }
+
+    /// What `future` comes to, unless that time comes first.
+    async fn within<T>(&self, future: impl Future<Output = T>, at: Option<Instant>) -> Option<T> {
+        let mut future = pin!(future);
+        let mut limit = at.map(|at| self.clock.sleep_until(at));
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            match &mut limit {
+                Some(limit) => limit.as_mut().poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// Waits until nothing waits any more, and all of it was written.
@@ -411,6 +434,21 @@ impl Shared {
         }
     }
 
+    /// The peer is to be told that its message is had.
+    pub(super) fn acknowledge(&self, session: u64, sequence: u64) {
+        let waker = {
+            let mut inner = self.lock();
+            if inner.is_closed || inner.session != session {
+                return;
+            }
+            inner.acks.push(sequence);
+            inner.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// A number for a request.
     pub(super) fn new_request(&self) -> u64 {
         let mut inner = self.lock();
@@ -435,7 +473,12 @@ impl Shared {
                 _ => inner.waker = Some(cx.waker().clone()),
             }
         }
-        Desk { order, next_expiry: inner.queue.next_expiry(), has_topics: !inner.topic_changes.is_empty(), has_queued: !inner.queue.is_empty() }
+        Desk {
+            order,
+            next_expiry: inner.queue.next_expiry(),
+            has_notes: !inner.topic_changes.is_empty() || !inner.acks.is_empty(),
+            has_queued: !inner.queue.is_empty(),
+        }
     }
 
     /// The next message that may go.
@@ -551,7 +594,7 @@ impl Shared {
         !self.lock().queue.is_empty()
     }
 
-    /// Something has left the queue. Who comes in because of that leaves too one day, and tells the next.
+    /// Something has left the queue. One alone looks for room at any time.
     fn tell_room(&self) {
         if self.waits_for_room {
             self.room.notify_one();
@@ -571,8 +614,18 @@ impl Shared {
         }
     }
 
-    pub(super) fn take_topic_changes(&self) -> Vec<TopicChange> {
-        std::mem::take(&mut self.lock().topic_changes)
+    /// What the peer is to be told: about topics, and the numbers of messages that are had.
+    pub(super) fn take_notes(&self) -> (Vec<TopicChange>, Vec<u64>) {
+        let mut inner = self.lock();
+        (std::mem::take(&mut inner.topic_changes), std::mem::take(&mut inner.acks))
+    }
+
+    /// The peer's numbers begin anew: those of before mean nothing any more. Tells what is named so from now on.
+    pub(super) fn begin_session(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.acks.clear();
+        inner.session += 1;
+        inner.session
     }
 
     /// All topics; those that were just added are among them.
@@ -751,11 +804,6 @@ fn not_asked(why: Dropped) -> Error {
         }
     };
     error.with_detail(detail).with_unsent()
-}
-
-/// Ends with `future`, or with `limit` if that comes first.
-async fn within(mut future: Pin<&mut impl Future<Output = ()>>, mut limit: Sleep) {
-    poll_fn(|cx| if future.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { limit.as_mut().poll(cx) }).await;
 }
 
 fn add<T>(listeners: &mut Listeners<T>, channel: Arc<Channel<T>>) {

@@ -136,6 +136,8 @@ pub struct Delivery {
     pub sequence: Option<u64>,
     /// Whether a message with that number has come before: it was sent once more after a connection was lost.
     pub duplicate: bool,
+    /// Which run of numbers its number belongs to.
+    pub(crate) session: u64,
 }
 
 /// A connection at one moment, in numbers.

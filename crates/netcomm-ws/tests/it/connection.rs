@@ -1,7 +1,15 @@
 //! A connection that comes back.
 
+mod delivery;
+mod greeting;
 mod life;
+mod million;
+mod network;
+mod queue;
+mod reconnect;
+mod requests;
 mod stage;
+mod topics;
 
 use std::time::Duration;
 

@@ -60,7 +60,7 @@ impl Actor {
                 Poll::Ready(Order::Start | Order::Renew) => cx.waker().wake_by_ref(),
                 Poll::Pending => {}
             }
-            trying.as_mut().poll(cx).map_err(Failed::Error)
+            trying.as_mut().poll(cx)
         })
         .await?;
         drop(trying);
@@ -78,6 +78,7 @@ impl Actor {
         }
         if !recovered {
             self.seen = Seen::default();
+            self.run = self.shared.begin_session();
         }
         if let Some(sequence) = acknowledged_up_to {
             self.acknowledged(Ack::UpTo(sequence));
@@ -103,11 +104,16 @@ impl Actor {
 }
 
 impl Try {
-    async fn run(self, attempt: Attempt) -> Result<Opened> {
-        let connect = match &self.prepare {
-            Some(prepare) => prepare.prepare(self.connect, attempt).await?,
-            None => self.connect,
-        };
+    async fn run(mut self, attempt: Attempt) -> Result<Opened, Failed> {
+        if let Some(prepare) = self.prepare.take() {
+            let prepared = prepare.prepare(self.connect, attempt).await;
+            self.connect = prepared.map_err(|error| Failed::Error { error, is_prepared: false })?;
+        }
+        self.open().await.map_err(|error| Failed::Error { error, is_prepared: true })
+    }
+
+    async fn open(self) -> Result<Opened> {
+        let Self { connect, .. } = &self;
         let mut socket = connect.connect().await?;
         let mut kept = Vec::new();
         let Some(greet) = &self.greet else {

@@ -50,8 +50,7 @@ impl Actor {
         if *is_closing {
             return self.poll_goodbye(socket, cx);
         }
-        self.tell_rtt(socket.rtt());
-        self.look_at_topics();
+        self.look_at_notes();
         self.poll_ping(cx);
         while self.poll_network(cx).is_ready() {
             // What was sent over the old network may be lost, and nobody would tell.
@@ -63,7 +62,10 @@ impl Actor {
             match self.receive(socket, cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Served::Lost(error)),
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => {
+                    self.tell_rtt(socket.rtt());
+                    return Poll::Pending;
+                }
             }
         }
         cx.waker().wake_by_ref();
@@ -261,7 +263,7 @@ impl Actor {
         };
         let bytes = message.len();
         let member = self.plan.membership.as_ref().map(|member| member.name.clone());
-        let delivery = Delivery { message, member, topic: topic.clone(), sequence, duplicate };
+        let delivery = Delivery { message, member, topic: topic.clone(), sequence, duplicate, session: self.run };
         let (mut is_heard, mut has_left) = (false, false);
         let mut note = |channel: &Arc<Channel<Delivery>>, heard| match heard {
             Heard::Gone => has_left = true,
@@ -300,18 +302,19 @@ impl Actor {
         }
     }
 
-    fn look_at_topics(&mut self) {
-        if !std::mem::take(&mut self.has_topics) {
+    fn look_at_notes(&mut self) {
+        if !std::mem::take(&mut self.has_notes) {
             return;
         }
-        let changes = self.shared.take_topic_changes();
+        let (topics, acks) = self.shared.take_notes();
         let Some(dialect) = &self.plan.dialect else {
             return;
         };
-        self.urgent.extend(changes.iter().filter_map(|change| match change {
+        self.urgent.extend(topics.iter().filter_map(|change| match change {
             TopicChange::Added(topic) => dialect.subscribe(topic),
             TopicChange::Left(topic) => dialect.unsubscribe(topic),
         }));
+        self.urgent.extend(acks.into_iter().filter_map(|sequence| dialect.acknowledge(sequence)));
     }
 
     /// The application's own ping.

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use netcomm_core::{Clock as _, Env};
+use netcomm_core::{Clock as _, Env, Error, ErrorKind, Result};
 use netcomm_tests::TokioClock;
 use netcomm_ws::{AcceptOptions, Connection, Delivery, Greet, Greeting, Link, Resume, Socket, State, Subscription};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
@@ -107,20 +107,16 @@ pub(super) async fn accept_and_vanish(mut stream: DuplexStream) {
     while stream.read_u8().await.is_ok() {}
 }
 
-/// Greets with that.
-pub(super) struct Hello<F>(pub(super) F);
+/// Greets without a word: takes so long, and then is content or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nod {
+    pub(super) takes: Duration,
+    pub(super) agrees: bool,
+}
 
-impl<F> Greet for Hello<F>
-where
-    F: for<'a> Fn(
-            &'a mut Link<'_>,
-            &'a Resume,
-        ) -> std::pin::Pin<Box<dyn Future<Output = netcomm_core::Result<Greeting>> + Send + 'a>>
-        + Send
-        + Sync
-        + 'static,
-{
-    async fn greet(&self, link: &mut Link<'_>, resume: &Resume) -> netcomm_core::Result<Greeting> {
-        (self.0)(link, resume).await
+impl Greet for Nod {
+    async fn greet(&self, _link: &mut Link<'_>, _resume: &Resume) -> Result<Greeting> {
+        pass(self.takes).await;
+        if self.agrees { Ok(Greeting::new()) } else { Err(Error::new(ErrorKind::Io, "greet")) }
     }
 }
