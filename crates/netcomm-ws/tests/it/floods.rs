@@ -14,7 +14,7 @@ fn violation(error: &netcomm_core::Error) -> Option<&Violation> {
 #[tokio::test(start_paused = true)]
 async fn the_last_of_many_pings_is_answered() -> Result<()> {
     let (mut client, far, _) = QUIET.open_raw().await;
-    let (mut read, mut write) = tokio::io::split(far);
+    let (read, mut write) = tokio::io::split(far);
     let flood = async {
         for n in 0..100_000_u32 {
             write.write_all(&frame(0x89, &n.to_be_bytes())).await.expect("written");

@@ -143,7 +143,6 @@ async fn a_writer_that_leaves_keeps_its_message_open() -> Result<()> {
     let (mut client, mut server, _) = QUIET.open().await;
     let mut outgoing = client.send_stream(Kind::Binary).await?;
     outgoing.write(vec![1; 10]).await?;
-    drop(outgoing);
     assert_eq!(client.send("next").await.expect_err("open").kind(), ErrorKind::Invalid);
     assert_eq!(client.send_stream(Kind::Text).await.map(drop).expect_err("open").kind(), ErrorKind::Invalid);
     let mut incoming = server.recv_stream().await?.expect("a message");
