@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use netcomm_core::Result;
 use netcomm_tests::{Fault, Way};
-use netcomm_ws::{Limits, Message, Socket};
+use netcomm_ws::{Heartbeat, Limits, Message, Socket};
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
@@ -138,7 +138,7 @@ async fn reading_ahead_has_a_bound_and_nothing_is_lost_beyond() -> Result<()> {
 /// Both directions stuck, for hours: a ping waits for the wire, and then there is no room for what comes.
 #[tokio::test(start_paused = true)]
 async fn who_is_stuck_in_both_directions_waits_and_does_not_spin() -> Result<()> {
-    let setup = Setup { client: |connect| connect.deflate(None), ..QUIET };
+    let setup = Setup { client: |connect| connect.deflate(None).heartbeat(Heartbeat::default()), ..QUIET };
     let (mut client, mut server, wire) = setup.open().await;
     wire.now(Way::Out, Fault::Stall);
     let full = async {

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use netcomm_core::{ErrorKind, Result};
 use netcomm_tests::{Fault, Way};
-use netcomm_ws::{CloseCode, Closer, Limits, Message};
+use netcomm_ws::{CloseCode, Closer, Heartbeat, Limits, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::pair::{QUIET, Setup, frame, read_frame};
 
-const BEATING: Setup = Setup { client: |connect| connect.deflate(None), ..QUIET };
+const BEATING: Setup = Setup { client: |connect| connect.deflate(None).heartbeat(Heartbeat::default()), ..QUIET };
 
 #[tokio::test(start_paused = true)]
 async fn a_link_with_one_end_is_dead_in_the_time_said() -> Result<()> {
@@ -83,7 +83,7 @@ async fn off_means_no_ping() {
 async fn a_long_upload_to_a_silent_peer_is_no_death() -> Result<()> {
     let setup = Setup {
         wire_bytes: 4096,
-        client: |connect| connect.deflate(None).limits(Limits::default().with_fragment_bytes(16 * 1024)),
+        client: |connect| (BEATING.client)(connect).limits(Limits::default().with_fragment_bytes(16 * 1024)),
         ..QUIET
     };
     let (mut client, mut server, wire) = setup.open().await;
