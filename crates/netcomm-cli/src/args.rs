@@ -12,7 +12,7 @@ use netcomm::http::{Concurrency, Rate};
 use crate::secret::SecretSource;
 use crate::{exit, trying};
 
-/// HTTP calls from the shell, a proxy for other programs, and a tour of what the client survives
+/// HTTP calls and WebSockets from the shell, a proxy for other programs, and a tour of what the client survives
 #[derive(Parser)]
 #[command(name = "netcomm", version)]
 pub(crate) struct Cli {
@@ -36,6 +36,12 @@ pub(crate) enum Command {
     Delete(Box<Fetch>),
     /// Sends a request of any method
     Request(Box<AnyMethod>),
+    /// Talks over a WebSocket that comes back: a line typed or piped in is a message, a message that comes is a line
+    ///
+    /// A connection that is lost is made again, and lines wait for it in order; a line that was not written in the end is told
+    /// of, and makes the exit code other than 0. After the end of stdin it waits until no message came for --wait, then says
+    /// goodbye; a server that says goodbye with 1000 ends it, too. Ctrl-C says goodbye, a second one does not.
+    Ws(Box<Ws>),
     /// Lets other programs use the client, by a change of address
     ///
     /// With --to it is a reverse proxy: all requests go to that origin, whatever host they name. Without it is a forward
@@ -65,6 +71,99 @@ pub(crate) struct Tour {
     /// Writes one JSON object to stdout in place of the story
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Ws {
+    /// The URL: ws or wss, also http or https for the same
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) terms: WsTerms,
+    #[command(flatten)]
+    pub(crate) talk: WsTalk,
+    #[command(flatten)]
+    pub(crate) bounds: WsBounds,
+    #[command(flatten)]
+    pub(crate) way: Way,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "The handshake")]
+pub(crate) struct WsTerms {
+    /// A header field; `@FILE` reads fields from a file, one to a line
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// A bearer token, `@FILE`, or `env:VARIABLE`
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) bearer: Option<SecretSource>,
+    /// A subprotocol to ask for, most wanted first
+    #[arg(long = "subprotocol", value_name = "NAME")]
+    pub(crate) subprotocols: Vec<String>,
+    /// Does not ask for compression (RFC 7692)
+    #[arg(long)]
+    pub(crate) no_compress: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Messages")]
+pub(crate) struct WsTalk {
+    /// Sends binary messages: each line one, all of stdin one, or each with its length before it, 4 bytes, the highest
+    /// first; with `length` what comes is written so, too
+    #[arg(long, value_name = "lines|whole|length", value_parser = framing())]
+    pub(crate) binary: Option<Framing>,
+    /// Writes a JSON object in each line of stdout: for each message, each change of state, and the end
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// After the end of stdin: how long no message has to come before it ends [default: 1, on a terminal 0]
+    #[arg(long, value_name = "SECONDS|forever", value_parser = patience)]
+    pub(crate) wait: Option<Patience>,
+    /// Ends after so many messages have come, once what was read from stdin is written
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Tells no change of state on stderr
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Tells on stderr what happens to each connection
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Bounds")]
+pub(crate) struct WsBounds {
+    /// A connection that is lost stays lost
+    #[arg(long, conflicts_with = "retry_max_time")]
+    pub(crate) no_reconnect: bool,
+    /// No attempt to come back begins later than that after the loss [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) retry_max_time: Option<Duration>,
+    /// After how much silence the server is asked for a sign of life [default: 20]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) ping: Option<Duration>,
+    /// Bytes of one message, inflated, and of one line; 10m are 10 MiB [default: 16m]
+    #[arg(long, value_name = "BYTES", value_parser = message_bytes)]
+    pub(crate) max_message: Option<usize>,
+    /// For a connection: name, TCP, proxy, TLS and handshake together [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Refuses loopback, private and reserved addresses, also behind names
+    #[arg(long)]
+    pub(crate) deny_private: bool,
+}
+
+/// How bytes of stdin become binary messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    Lines,
+    Whole,
+    Length,
+}
+
+/// How long no message has to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    For(Duration),
+    Forever,
 }
 
 #[derive(Args)]
@@ -415,6 +514,33 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Zero has a meaning here: at once.
+fn patience(text: &str) -> Result<Patience, String> {
+    match text {
+        "forever" => Ok(Patience::Forever),
+        "0" => Ok(Patience::For(Duration::ZERO)),
+        _ => seconds(text).map(Patience::For),
+    }
+}
+
+fn framing() -> impl TypedValueParser<Value = Framing> {
+    let ways = [("lines", Framing::Lines), ("whole", Framing::Whole), ("length", Framing::Length)];
+    PossibleValuesParser::new(ways.map(|(name, _)| name))
+        .map(move |given| ways.iter().find(|(name, _)| *name == given).map_or(Framing::Lines, |(_, way)| *way))
+}
+
+/// What a message of one frame can be at most on any machine.
+fn message_bytes(text: &str) -> Result<usize, String> {
+    match byte_count(text)? {
+        0 => Err("must be more than 0".to_owned()),
+        // The length before a message has four bytes.
+        bytes => u32::try_from(bytes)
+            .ok()
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .ok_or_else(|| "too many bytes".to_owned()),
+    }
+}
+
 /// The modes of Fetch, by their names there.
 fn cache_mode() -> impl TypedValueParser<Value = CacheMode> {
     let modes = [
@@ -487,6 +613,14 @@ mod tests {
         }
         assert_eq!(connection_count("7"), Ok(7));
         assert!(["0", "-1", "x", "9999999"].iter().all(|wrong| connection_count(wrong).is_err()));
+        assert_eq!(patience("0"), Ok(Patience::For(Duration::ZERO)));
+        assert_eq!(
+            (patience("forever"), patience("0.5")),
+            (Ok(Patience::Forever), Ok(Patience::For(Duration::from_millis(500))))
+        );
+        assert!(["", "-1", "never"].iter().all(|wrong| patience(wrong).is_err()));
+        assert_eq!(message_bytes("2m"), Ok(2 << 20));
+        assert!(["0", "4g", "x"].iter().all(|wrong| message_bytes(wrong).is_err()));
         assert_eq!(byte_count("10"), Ok(10));
         assert_eq!(byte_count("2K"), Ok(2048));
         assert_eq!(byte_count("1g"), Ok(1 << 30));

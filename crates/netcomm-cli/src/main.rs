@@ -1,4 +1,4 @@
-//! The command `netcomm`: HTTP calls from the shell, a proxy for other programs, and a tour of what the client survives.
+//! The command `netcomm`: HTTP calls and WebSockets from the shell, a proxy for other programs, and a tour of what the client survives.
 
 mod args;
 mod cache;
@@ -16,6 +16,7 @@ mod tour;
 mod trying;
 mod watch;
 mod waterfall;
+mod ws;
 
 use std::process::ExitCode;
 
@@ -34,8 +35,8 @@ fn main() -> ExitCode {
             return exit::code(&error);
         }
     };
-    // The proxy lets its clients come to an end first.
-    let ends_itself = matches!(cli.command, Command::Proxy(_));
+    // The proxy lets its clients come to an end first, and a WebSocket says goodbye.
+    let ends_itself = matches!(cli.command, Command::Proxy(_) | Command::Ws(_));
     let code = runtime.block_on(async {
         tokio::select! {
             code = dispatch(cli.command) => code,
@@ -63,6 +64,7 @@ async fn dispatch(command: Command) -> ExitCode {
                 return exit::code(&error);
             }
         },
+        Command::Ws(ws) => return ws::run(&ws).await,
         Command::Cache(command) => return cache::run(&command).await,
         Command::Proxy(proxy) => return proxy::run(&proxy).await,
         Command::Tour(tour) => return tour::run(&tour).await,

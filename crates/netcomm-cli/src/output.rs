@@ -17,8 +17,17 @@ use crate::partial::Place;
 ///
 /// Kind `Io`, with the system's error beneath.
 pub(crate) fn print(text: &str) -> Result<()> {
+    put(text.as_bytes())
+}
+
+/// Writes bytes to stdout.
+///
+/// # Errors
+///
+/// As [`print`].
+pub(crate) fn put(bytes: &[u8]) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| failed("stdout", error))
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| failed("stdout", error))
 }
 
 /// Writes text to stderr; whether somebody reads it matters to nobody.
@@ -31,18 +40,21 @@ pub(crate) fn head(response: &Response) -> String {
     let mut text = format!("{:?} {}\n", response.version(), response.status());
     for (name, value) in response.headers() {
         let value = String::from_utf8_lossy(value.as_bytes());
-        let value: String = value
-            .chars()
-            .flat_map(|char| {
-                let escaped = char.is_control() && char != '\t';
-                let plain = (!escaped).then_some(char);
-                escaped.then(|| char.escape_default()).into_iter().flatten().chain(plain)
-            })
-            .collect();
-        writeln!(text, "{name}: {value}").expect("a string takes all text");
+        writeln!(text, "{name}: {}", escaped(&value)).expect("a string takes all text");
     }
     text.push('\n');
     text
+}
+
+/// The text with escapes for what a terminal could take for a command.
+pub(crate) fn escaped(text: &str) -> String {
+    text.chars()
+        .flat_map(|char| {
+            let escaped = char.is_control() && char != '\t';
+            let plain = (!escaped).then_some(char);
+            escaped.then(|| char.escape_default()).into_iter().flatten().chain(plain)
+        })
+        .collect()
 }
 
 /// Writes the body to stdout as it comes. Binary is not written to a terminal unless `insisted`.

@@ -64,7 +64,12 @@ async fn authorize(request: RequestBuilder, outgoing: &Outgoing) -> Result<Reque
     }
 }
 
-async fn headers(given: &[String]) -> Result<HeaderMap> {
+/// Header fields as they are given, one to an option or one to a line of a file.
+///
+/// # Errors
+///
+/// As [`build`].
+pub(crate) async fn headers(given: &[String]) -> Result<HeaderMap> {
     let mut headers = HeaderMap::new();
     for line in given {
         match line.strip_prefix('@') {

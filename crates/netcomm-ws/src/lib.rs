@@ -32,6 +32,8 @@ mod role;
 mod shortcut;
 mod socket;
 mod transmit;
+#[cfg(any(feature = "json", feature = "msgpack"))]
+mod typed;
 mod utf8;
 mod violation;
 

@@ -4,6 +4,8 @@ pub use netcomm_core as core;
 pub use netcomm_dial as dial;
 #[cfg(feature = "http")]
 pub use netcomm_http as http;
+#[cfg(feature = "ws")]
+pub use netcomm_ws as ws;
 
 pub use netcomm_core::{
     Body, Env, Error, ErrorKind, Limits, Policy, PrivateAddresses, Result, Scope, Secret, Tap, Timeouts,

@@ -3,6 +3,7 @@
 //! A room per scene. Everything happens on loopback ports, is bounded in time and needs no network.
 
 mod cache;
+mod comeback;
 mod compression;
 mod eyeballs;
 mod guard;
@@ -46,6 +47,7 @@ const SCENES: &[Scene] = &[
     token::SCENE,
     pool::SCENE,
     cache::SCENE,
+    comeback::SCENE,
     trouble::SCENE,
 ];
 

@@ -12,3 +12,4 @@ mod stage;
 mod tour;
 mod trying;
 mod ways;
+mod ws;

@@ -6,7 +6,7 @@ use crate::stage::netcomm;
 async fn every_promise_is_kept() {
     let tour = netcomm("tour --json").await.expect_code(0).json();
     let scenes = tour["scenes"].as_array().expect("scenes");
-    assert!(scenes.len() >= 14, "{tour}");
+    assert!(scenes.len() >= 15, "{tour}");
     for scene in scenes {
         assert_eq!(scene["kept"], true, "{scene}");
     }
