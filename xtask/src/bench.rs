@@ -4,11 +4,14 @@ use crate::error::Result;
 use crate::outcome::Outcome;
 use crate::{run, setup};
 
+/// What is simulated.
+const PLAYS: &[&str] = &["comeback", "storm"];
+
 /// Hands all arguments to `netcomm-bench`, which lists its benchmarks when it gets none.
 pub(crate) fn bench(args: &[String]) -> Result<Outcome> {
-    // It plays on paused time, which only tests may have: the clock of the others would be slower for it.
-    if let Some((_, args)) = args.split_first().filter(|(component, _)| *component == "storm") {
-        let mut command = run::cargo(&["run", "--release", "--package", "netcomm-tests", "--example", "storm", "--"])?;
+    // They play on paused time, which only tests may have: the clock of the others would be slower for it.
+    if let Some((play, args)) = args.split_first().filter(|(component, _)| PLAYS.contains(&component.as_str())) {
+        let mut command = run::cargo(&["run", "--release", "--package", "netcomm-tests", "--example", play, "--"])?;
         command.args(args);
         run::run(command)?;
         return Ok(Outcome::Passed);
