@@ -456,22 +456,22 @@ impl<'c> Call<'c> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
             let (key, plan) = self.found();
-            let asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
+            let mut asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
             let plan = match self.look(&asked, plan) {
                 cached::Looked::Answered(response) => return Ok(response),
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,
             };
-            let (asked, plan) = match self.straight(asked, plan) {
-                Ok(mut straight) => {
-                    let fields = Fields::Dressed(Cow::Borrowed(&*straight.asked.fields));
-                    let response = self.attempts(method, fields, body).await?;
-                    return match self.take_at_once(&mut straight, response) {
-                        Ok(response) => Ok(response),
-                        Err(response) => Box::pin(self.take(&straight, response)).await,
+            let plan = match self.straight(&asked, plan) {
+                Ok(straight) => {
+                    let fields = Cow::Borrowed(&*asked.fields);
+                    let mut response = self.attempts(method, &Fields::Dressed(fields), body).await?;
+                    return match self.take_at_once(&mut asked, &straight, &mut response) {
+                        true => Ok(response),
+                        false => Box::pin(self.take(&asked, &straight, response)).await,
                     };
                 }
-                Err(back) => back,
+                Err(plan) => plan,
             };
             return Box::pin(self.cached(asked, plan, headers, body)).await;
         }
@@ -479,7 +479,7 @@ impl<'c> Call<'c> {
             let fields = self.dress(method, headers, authorization.as_ref(), true);
             return Box::pin(self.join(self.detached(method, fields))).await;
         }
-        self.attempts(method, Fields::Bare(headers, authorization), body).await
+        self.attempts(method, &Fields::Bare(headers, authorization), body).await
     }
 
     /// One try: one attempt, unless the connection turns out to have been given up by its peer.
