@@ -220,31 +220,39 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// All that may have to wait.
-    async fn proceed(mut self, method: Method, headers: HeaderMap, body: Body) -> Result<Response> {
-        let unfinished = self.unfinished();
+    /// All that may have to wait. No `async fn`: its future would have room for the call twice, as what it was given and as
+    /// its own.
+    fn proceed(
+        mut self,
+        method: Method,
+        headers: HeaderMap,
+        body: Body,
+    ) -> impl Future<Output = Result<Response>> + Send + use<'c> {
         let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
-        let outcome = {
-            let mut started = pin!(self.start(method, headers, body));
-            poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
-                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
-                (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
-            })
-            .await
-        };
-        let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
-        match outcome {
-            Ok(response) => {
-                unfinished.disarm();
-                if self.is_whole() {
-                    self.report_end(response.status());
+        async move {
+            let unfinished = self.unfinished();
+            let outcome = {
+                let mut started = pin!(self.start(method, headers, body));
+                poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
+                    (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
+                    (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
+                })
+                .await
+            };
+            let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
+            match outcome {
+                Ok(response) => {
+                    unfinished.disarm();
+                    if self.is_whole() {
+                        self.report_end(response.status());
+                    }
+                    Ok(Response::new(response, self.facts()))
                 }
-                Ok(Response::new(response, self.facts()))
-            }
-            Err(error) => {
-                unfinished.end(error.kind());
-                let took = self.client.clock().now().saturating_duration_since(self.started);
-                Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
+                Err(error) => {
+                    unfinished.end(error.kind());
+                    let took = self.client.clock().now().saturating_duration_since(self.started);
+                    Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
+                }
             }
         }
     }
