@@ -112,7 +112,7 @@ impl<'c> Call<'c> {
             Some(plan) => plan,
             None => {
                 let known =
-                    if asked.reads() { asked.cache.known(&asked.key) } else { Some(Arc::default()) };
+                    if asked.reads() { asked.cache.known(&asked.key) } else { Some(cache::Variants::default()) };
                 let Some(variants) = known else { return Looked::Open };
                 self.plan(asked, &variants, asked.at)
             }

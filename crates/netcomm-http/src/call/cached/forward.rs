@@ -205,7 +205,7 @@ impl Call<'_> {
                     requested_at: sent.at,
                     received_at: question.now,
                     ttl: question.ttl,
-                    segments: Vec::new(),
+                    segments: cache::Few::default(),
                     ..old.clone()
                 };
                 let (cache, key) = (asked.cache.clone(), asked.key.clone());
@@ -354,7 +354,7 @@ fn begun(
         received_at: question.now,
         ttl: question.ttl,
         length,
-        segments: Vec::new(),
+        segments: cache::Few::default(),
     };
     Ok(Begun { parts, start, end })
 }
