@@ -220,31 +220,39 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// All that may have to wait.
-    async fn proceed(mut self, method: Method, headers: HeaderMap, body: Body) -> Result<Response> {
-        let unfinished = self.unfinished();
+    /// All that may have to wait. No `async fn`: its future would have room for the call twice, as what it was given and as
+    /// its own.
+    fn proceed(
+        mut self,
+        method: Method,
+        headers: HeaderMap,
+        body: Body,
+    ) -> impl Future<Output = Result<Response>> + Send + use<'c> {
         let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
-        let outcome = {
-            let mut started = pin!(self.start(method, headers, body));
-            poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
-                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
-                (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
-            })
-            .await
-        };
-        let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
-        match outcome {
-            Ok(response) => {
-                unfinished.disarm();
-                if self.is_whole() {
-                    self.report_end(response.status());
+        async move {
+            let unfinished = self.unfinished();
+            let outcome = {
+                let mut started = pin!(self.start(method, headers, body));
+                poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
+                    (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
+                    (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
+                })
+                .await
+            };
+            let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
+            match outcome {
+                Ok(response) => {
+                    unfinished.disarm();
+                    if self.is_whole() {
+                        self.report_end(response.status());
+                    }
+                    Ok(Response::new(response, self.facts()))
                 }
-                Ok(Response::new(response, self.facts()))
-            }
-            Err(error) => {
-                unfinished.end(error.kind());
-                let took = self.client.clock().now().saturating_duration_since(self.started);
-                Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
+                Err(error) => {
+                    unfinished.end(error.kind());
+                    let took = self.client.clock().now().saturating_duration_since(self.started);
+                    Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
+                }
             }
         }
     }
@@ -456,22 +464,22 @@ impl<'c> Call<'c> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
             let (key, plan) = self.found();
-            let asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
+            let mut asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
             let plan = match self.look(&asked, plan) {
                 cached::Looked::Answered(response) => return Ok(response),
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,
             };
-            let (asked, plan) = match self.straight(asked, plan) {
-                Ok(mut straight) => {
-                    let fields = Fields::Dressed(Cow::Borrowed(&*straight.asked.fields));
-                    let response = self.attempts(method, fields, body).await?;
-                    return match self.take_at_once(&mut straight, response) {
-                        Ok(response) => Ok(response),
-                        Err(response) => Box::pin(self.take(&straight, response)).await,
+            let plan = match self.straight(&asked, plan) {
+                Ok(straight) => {
+                    let fields = Cow::Borrowed(&*asked.fields);
+                    let mut response = self.attempts(method, &Fields::Dressed(fields), body).await?;
+                    return match self.take_at_once(&mut asked, &straight, &mut response) {
+                        true => Ok(response),
+                        false => Box::pin(self.take(&asked, &straight, response)).await,
                     };
                 }
-                Err(back) => back,
+                Err(plan) => plan,
             };
             return Box::pin(self.cached(asked, plan, headers, body)).await;
         }
@@ -479,7 +487,7 @@ impl<'c> Call<'c> {
             let fields = self.dress(method, headers, authorization.as_ref(), true);
             return Box::pin(self.join(self.detached(method, fields))).await;
         }
-        self.attempts(method, Fields::Bare(headers, authorization), body).await
+        self.attempts(method, &Fields::Bare(headers, authorization), body).await
     }
 
     /// One try: one attempt, unless the connection turns out to have been given up by its peer.

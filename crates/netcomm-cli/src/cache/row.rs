@@ -87,7 +87,7 @@ mod tests {
     use bytes::Bytes;
     use http::header::{ACCEPT_ENCODING, COOKIE, ORIGIN};
     use http::{HeaderMap, StatusCode};
-    use netcomm::http::cache::{EntryParts, Selecting};
+    use netcomm::http::cache::{EntryParts, Few, Selecting};
 
     use super::*;
 
@@ -104,7 +104,7 @@ mod tests {
             received_at: SystemTime::UNIX_EPOCH,
             ttl: None,
             length: Some(5),
-            segments: Vec::new(),
+            segments: Few::default(),
         });
         let mut row = Row { key: &key, entry: &entry, age: Duration::from_secs(12), ttl: -3, full_urls: false };
         assert_eq!(

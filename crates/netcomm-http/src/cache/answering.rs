@@ -78,7 +78,7 @@ pub(crate) fn answered<'a>(serve: &'a Serve, is_head: bool, confirmed: bool, rul
     let (status, body) = match &serve.answer {
         Answer::Missing => return None,
         Answer::Whole if is_head => (parts.status, Cow::default()),
-        Answer::Whole => (parts.status, Cow::from(&parts.segments)),
+        Answer::Whole => (parts.status, Cow::from(&*parts.segments)),
         Answer::Part(part) => {
             headers.insert(CONTENT_RANGE, range::of_part(part, parts.length));
             headers.insert(CONTENT_LENGTH, number(part.end - part.start));

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use http::header::AGE;
 
 use crate::cache::entry::{Entry, EntryParts, Selecting};
+use crate::cache::few::Few;
 use crate::cache::store::Variants;
 use crate::cache::{range, selecting, storing, validation};
 
@@ -16,7 +17,7 @@ const MOST_VARIANTS: usize = 32;
 /// with them if they are parts of one representation. `ticket` is that of its request: what answers a later one stays.
 pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Variants {
     if variants.is_empty() {
-        return Arc::new([Arc::new(Entry::new(new).with_ticket(ticket))]);
+        return Few::one(Arc::new(Entry::new(new).with_ticket(ticket)));
     }
     let old = variants.iter().find(|old| old.parts().selecting == new.selecting);
     let new = match old {
@@ -68,7 +69,8 @@ fn combined(old: &EntryParts, mut new: EntryParts) -> Result<EntryParts, EntryPa
         && old.length == new.length
         && old.length.is_some()
     {
-        new.segments = new.segments.iter().fold(old.segments.clone(), |all, segment| range::insert(&all, segment));
+        new.segments =
+            new.segments.iter().fold(old.segments.to_vec(), |all, segment| range::insert(&all, segment)).into();
         // A field of the new head takes the place of the stored one, the others stay.
         let mut headers = old.headers.as_map().clone();
         headers.remove(AGE);
@@ -108,7 +110,7 @@ mod tests {
             received_at: SystemTime::UNIX_EPOCH,
             ttl: None,
             length: Some(6),
-            segments: vec![Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))],
+            segments: Few::one(Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))),
         }
     }
 

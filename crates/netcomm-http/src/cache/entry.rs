@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::cache::blob::Blob;
+use crate::cache::few::Few;
 use crate::cache::fields::Fields;
 use crate::cache::freshness::Terms;
 
@@ -39,7 +40,7 @@ pub struct EntryParts {
     /// The length of the whole body, if that is known.
     pub length: Option<u64>,
     /// The pieces of the body that there are, in order, none over another.
-    pub segments: Vec<Segment>,
+    pub segments: Few<Segment>,
 }
 
 /// The request header fields that an entry was selected by.
@@ -120,7 +121,7 @@ impl Entry {
     /// Whether the whole body is there.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        match (self.parts.length, self.parts.segments.as_slice()) {
+        match (self.parts.length, &*self.parts.segments) {
             (Some(0), []) => true,
             (Some(length), segments) => {
                 let mut at = 0;
@@ -153,7 +154,8 @@ impl Entry {
             .sum();
         let body: u64 =
             segments.iter().filter_map(|segment| segment.blob.as_bytes()).map(|bytes| bytes.len() as u64).sum();
-        let pieces = size_of_val(segments.as_slice());
+        // One lies in the entry itself.
+        let pieces = if segments.len() > 1 { size_of_val(&**segments) } else { 0 };
         (size_of::<Self>() + headers.weight() + selected + pieces) as u64 + body
     }
 

@@ -119,6 +119,7 @@ fn initial_age(headers: &HeaderMap, date: SystemTime, requested_at: SystemTime, 
 mod tests {
     use super::*;
     use crate::cache::entry::Selecting;
+    use crate::cache::few::Few;
 
     fn rules(shared: bool) -> Rules {
         Rules { shared, ..Rules::default() }
@@ -150,7 +151,7 @@ mod tests {
             received_at: at(100_000),
             ttl: None,
             length: None,
-            segments: Vec::new(),
+            segments: Few::default(),
         }
     }
 

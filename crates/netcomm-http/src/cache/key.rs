@@ -22,7 +22,9 @@ impl Key {
         let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
         let path = uri.path();
         let query = uri.query();
-        let bytes = partition.len() + scheme.len() + authority.len() + path.len() + query.map_or(0, str::len) + 5;
+        // To the byte: it is kept as a box, and a byte of room would have it moved into a smaller one.
+        let query_bytes = query.map_or(0, |query| query.len() + 1);
+        let bytes = partition.len() + scheme.len() + authority.len() + path.len() + query_bytes + "\n://".len();
         let mut text = String::with_capacity(bytes);
         match partition.bytes().any(|byte| byte.is_ascii_control()) {
             false => text.push_str(partition),

@@ -25,9 +25,9 @@ const SHARDS: usize = 16;
 const OFTEN: u32 = 32;
 /// A table need not be told of a use until so many of others were: the number of its keys divided by this.
 const EXACT: usize = 32;
-/// What a key takes beside its text: its node and place in the table, the text's count, the list of its variants.
+/// What a key takes beside its text: its node and place in the table, the text's count.
 /// Measured, as is the next: see the test `overhead_of_a_million_entries`.
-const KEY_OVERHEAD: u64 = 232;
+const KEY_OVERHEAD: u64 = 208;
 /// What an entry takes beside [`Entry::weight`]: its count, the rounding of the allocator, the index of its fields.
 const ENTRY_OVERHEAD: u64 = 112;
 /// A chunk of this size is kept as it is if it is the whole body; what is smaller is copied. A chunk is often a small view
@@ -39,7 +39,7 @@ const AHEAD_BYTES: u64 = 1024 * 1024;
 
 /// A [`Store`] in memory: what was not used for longest is forgotten first. Cheap to clone; clones share what they hold.
 ///
-/// It holds at most `max_bytes` over all: keys, heads, bodies, bodies on their way in, and what the tables take (344
+/// It holds at most `max_bytes` over all: keys, heads, bodies, bodies on their way in, and what the tables take (320
 /// bytes for a key with one entry, beside its text and [`Entry::weight`]). Nothing stored keeps a receive buffer: an answer
 /// of 200 bytes of JSON took 0.9 KB of heap until it was used. It counts as if it had been, with the map of its fields that
 /// its first use makes. Threads that store at the same moment
@@ -213,7 +213,7 @@ impl Store for Memory {
             for (key, slot) in self.shared.lock(shard).iter() {
                 let is_wanted = after.is_none_or(|after| key > after);
                 if is_wanted && (first.len() < most || first.peek().is_some_and(|Listed(last, _)| key < last)) {
-                    first.push(Listed(key.clone(), Arc::clone(&slot.variants)));
+                    first.push(Listed(key.clone(), slot.variants.clone()));
                     if first.len() > most {
                         first.pop();
                     }
@@ -268,7 +268,7 @@ impl Shared {
             0 => Some(Held::of(key, &slot.variants, good)),
             _ => Held::twin_of(key, &slot.variants, good, ENTRY_OVERHEAD),
         };
-        let Some(held) = held else { return Some(Arc::clone(&slot.variants)) };
+        let Some(held) = held else { return Some(slot.variants.clone()) };
         slot.lanes |= own;
         let variants = held.variants();
         self.bytes.fetch_add(held.weight, Ordering::Relaxed);

@@ -28,6 +28,7 @@ mod directives;
 #[cfg(feature = "cache-disk")]
 mod disk;
 mod entry;
+mod few;
 mod field;
 mod fields;
 mod freshness;
@@ -51,6 +52,7 @@ pub use blob::{Blob, Opening, ReadBlob};
 #[cfg(feature = "cache-disk")]
 pub use disk::{Disk, DiskBuilder};
 pub use entry::{Entry, EntryParts, Segment, Selecting};
+pub use few::Few;
 pub use fields::Fields;
 pub use handle::{Cache, CacheBuilder};
 pub use key::Key;

@@ -66,7 +66,7 @@ impl Held {
     /// The entries themselves, for the first lane that wants them.
     pub(super) fn of(key: &Key, variants: &Variants, good: Good) -> Self {
         let weight = key.as_str().len() as u64 + HELD_OVERHEAD;
-        Self { key: key.clone(), variants: Arc::clone(variants), good, weight }
+        Self { key: key.clone(), variants: variants.clone(), good, weight }
     }
 
     /// Twins of the entries, for every other lane; `None` if they would take too much. `overhead` is what each takes
@@ -84,7 +84,7 @@ impl Held {
     }
 
     pub(super) fn variants(&self) -> Variants {
-        Arc::clone(&self.variants)
+        self.variants.clone()
     }
 }
 
@@ -186,6 +186,7 @@ mod tests {
 
     use super::*;
     use crate::cache::entry::Selecting;
+    use crate::cache::few::Few;
 
     fn entry() -> Entry {
         let mut headers = HeaderMap::new();
@@ -193,7 +194,7 @@ mod tests {
             headers.append(name, value.parse().expect(value));
         }
         headers.get_mut("own").expect("just put there").set_sensitive(true);
-        let segments = vec![Segment::whole(3, Blob::memory(Bytes::from(vec![7; 100])))];
+        let segments = Few::one(Segment::whole(3, Blob::memory(Bytes::from(vec![7; 100]))));
         let parts = EntryParts {
             status: StatusCode::OK,
             headers: headers.into(),

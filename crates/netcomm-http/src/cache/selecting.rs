@@ -98,6 +98,7 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
+    use crate::cache::few::Few;
 
     fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -122,7 +123,7 @@ mod tests {
             received_at: SystemTime::UNIX_EPOCH,
             ttl: None,
             length: None,
-            segments: Vec::new(),
+            segments: Few::default(),
         };
         matches(&parts, &headers(second), None)
     }

@@ -2,11 +2,26 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::cache::field::Text;
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+const USUAL_NAME: &str = "netcomm";
+
+/// What nearly all misses come to, and its text under the usual name: to write that would cost each of them more than to
+/// find their key.
+const STORED: CacheStatus = CacheStatus {
+    hit: false,
+    forwarded: Some(Forwarded::UriMiss),
+    forwarded_status: None,
+    ttl: None,
+    stored: true,
+    collapsed: false,
+    detail: None,
+};
+const STORED_TEXT: &str = "netcomm; fwd=uri-miss; stored";
 
 /// What the cache did for a response (RFC 9211).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,14 +92,18 @@ impl Name {
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        self.own.as_deref().unwrap_or("netcomm")
+        self.own.as_deref().unwrap_or(USUAL_NAME)
     }
 }
 
 impl CacheStatus {
     /// Adds the member of the cache of that name, a token, behind those of the caches nearer to the origin.
     pub(crate) fn add_to(&self, headers: &mut HeaderMap, name: &str) {
-        headers.append(CACHE_STATUS, self.written(name).value());
+        let value = match *self == STORED && name == USUAL_NAME {
+            true => HeaderValue::from_static(STORED_TEXT),
+            false => self.written(name).value(),
+        };
+        headers.append(CACHE_STATUS, value);
     }
 
     fn written(&self, name: &str) -> Text {
@@ -121,9 +140,17 @@ impl CacheStatus {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
+
+    #[test]
+    fn the_usual_text_is_what_would_be_written() {
+        assert_eq!(STORED.written(USUAL_NAME).value(), STORED_TEXT);
+        let mut headers = HeaderMap::new();
+        STORED.add_to(&mut headers, "own");
+        STORED.add_to(&mut headers, USUAL_NAME);
+        let values: Vec<_> = headers.get_all(CACHE_STATUS).iter().collect();
+        assert_eq!(values, ["own; fwd=uri-miss; stored", STORED_TEXT]);
+    }
 
     #[test]
     fn members() {

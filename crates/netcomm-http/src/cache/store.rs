@@ -10,10 +10,11 @@ use bytes::Bytes;
 
 use crate::cache::blob::Blob;
 use crate::cache::entry::Entry;
+use crate::cache::few::Few;
 use crate::cache::key::Key;
 
 /// The responses stored under one key, one for each set of selecting header fields; the one used last comes first.
-pub type Variants = Arc<[Arc<Entry>]>;
+pub type Variants = Few<Arc<Entry>>;
 
 /// A change to the entries under one key: pure, and quick.
 pub type Change = Box<dyn FnOnce(&[Arc<Entry>]) -> Vec<Arc<Entry>> + Send>;

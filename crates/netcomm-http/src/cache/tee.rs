@@ -11,6 +11,7 @@ use netcomm_core::{Body, Error, Result};
 
 use crate::cache::blob::Blob;
 use crate::cache::entry::{EntryParts, Segment};
+use crate::cache::few::Few;
 use crate::cache::handle::{Cache, Moment};
 use crate::cache::key::Key;
 use crate::cache::memory::Memory;
@@ -44,7 +45,7 @@ impl Begun {
             return None;
         }
         if !blob.is_empty() {
-            parts.segments = vec![Segment::whole(start, blob)];
+            parts.segments = Few::one(Segment::whole(start, blob));
         }
         Some(parts)
     }
@@ -340,7 +341,7 @@ mod tests {
             received_at: at,
             ttl: None,
             length: None,
-            segments: Vec::new(),
+            segments: Few::default(),
         };
         Begun { parts, start: 0, end: None }
     }

@@ -142,6 +142,7 @@ mod tests {
 
     use super::*;
     use crate::cache::entry::Selecting;
+    use crate::cache::few::Few;
 
     const EARLY: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const LATE: &str = "Mon, 07 Nov 1994 08:49:37 GMT";
@@ -159,7 +160,7 @@ mod tests {
             received_at: SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000),
             ttl: None,
             length: Some(5),
-            segments: Vec::new(),
+            segments: Few::default(),
         }))
     }
 

@@ -29,8 +29,7 @@ struct Sent {
 }
 
 /// A request that goes on as if there were no cache; its answer may be stored.
-pub(super) struct Straight<'a> {
-    pub(super) asked: Asked<'a>,
+pub(super) struct Straight {
     forward: Forward,
     sent: Sent,
 }
@@ -112,7 +111,8 @@ impl<'c> Call<'c> {
         let plan = match plan {
             Some(plan) => plan,
             None => {
-                let known = if asked.reads() { asked.cache.known(&asked.key) } else { Some(Arc::default()) };
+                let known =
+                    if asked.reads() { asked.cache.known(&asked.key) } else { Some(cache::Variants::default()) };
                 let Some(variants) = known else { return Looked::Open };
                 self.plan(asked, &variants, asked.at)
             }
@@ -124,8 +124,9 @@ impl<'c> Call<'c> {
             let status = CacheStatus { hit: true, ..CacheStatus::default() };
             self.took_no_exchange();
             let body = self.stored_bytes(bytes, answered.status);
-            let response = self.respond(answered.status, answered.headers, body, serve, status);
-            return Looked::Answered(self.told(asked, response));
+            let mut response = self.respond(answered.status, answered.headers, body, serve, status);
+            self.told(asked, &mut response);
+            return Looked::Answered(response);
         }
         Looked::Planned(plan)
     }
@@ -139,42 +140,41 @@ impl<'c> Call<'c> {
 
     /// A plan by which nothing stored has a part in the answer, and nobody shares it; else all is given back. The usual
     /// miss needs no future of its own before its answer is there, and most often none after that.
-    #[expect(clippy::result_large_err, reason = "it is moved on at once")]
-    pub(super) fn straight<'a>(
-        &self,
-        asked: Asked<'a>,
-        plan: Option<Plan>,
-    ) -> Result<Straight<'a>, (Asked<'a>, Option<Plan>)> {
+    pub(super) fn straight(&self, asked: &Asked<'_>, plan: Option<Plan>) -> Result<Straight, Option<Plan>> {
         match plan {
-            Some(Plan::Forward(forward)) if forward.is_straight() && !self.shares_asked(&asked) => {
+            Some(Plan::Forward(forward)) if forward.is_straight() && !self.shares_asked(asked) => {
                 // No time has passed since it was asked.
                 let sent = Sent { at: asked.at, moment: asked.cache.now() };
-                Ok(Straight { asked, forward, sent })
+                Ok(Straight { forward, sent })
             }
-            plan => Err((asked, plan)),
+            plan => Err(plan),
         }
     }
 
-    /// What the cache makes of the answer to a request that went straight on, if that needs no waiting; else the answer.
-    #[expect(clippy::result_large_err, reason = "it is moved on at once")]
+    /// What the cache makes of the answer to a request that went straight on, if that needs no waiting. Whether it is done.
     pub(super) fn take_at_once(
         &mut self,
-        straight: &mut Straight<'_>,
-        response: http::Response<Body>,
-    ) -> Result<http::Response<Body>, http::Response<Body>> {
-        let response = self.settle_at_once(straight, response)?;
-        Ok(self.told(&straight.asked, response))
+        asked: &mut Asked<'_>,
+        straight: &Straight,
+        response: &mut http::Response<Body>,
+    ) -> bool {
+        let is_settled = self.settle_at_once(asked, straight, response);
+        if is_settled {
+            self.told(asked, response);
+        }
+        is_settled
     }
 
     /// The same with waiting.
     pub(super) async fn take(
         &mut self,
-        straight: &Straight<'_>,
+        asked: &Asked<'_>,
+        Straight { forward, sent }: &Straight,
         response: http::Response<Body>,
     ) -> Result<http::Response<Body>> {
-        let Straight { asked, forward, sent } = straight;
-        let response = self.settle(asked, forward, response, *sent).await?;
-        Ok(self.told(asked, response))
+        let mut response = self.settle(asked, forward, response, *sent).await?;
+        self.told(asked, &mut response);
+        Ok(response)
     }
 
     /// One hop with a cache before it, from where [`look`](Self::look) has left it.
@@ -193,7 +193,7 @@ impl<'c> Call<'c> {
                 self.plan(&asked, &variants, self.client.clock().wall())
             }
         };
-        let response = match plan {
+        let mut response = match plan {
             Plan::Forward(forward) => self.send_on(&asked, forward, body).await?,
             Plan::Unsatisfiable => self.unsatisfiable(&asked)?,
             Plan::Serve(serve) => {
@@ -217,7 +217,8 @@ impl<'c> Call<'c> {
                 }
             }
         };
-        Ok(self.told(&asked, response))
+        self.told(&asked, &mut response);
+        Ok(response)
     }
 
     /// Alone, or together with an equal request that is in flight.
@@ -270,13 +271,12 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// The answer, which says what the cache did for it.
-    fn told(&self, asked: &Asked<'_>, mut response: http::Response<Body>) -> http::Response<Body> {
+    /// The answer says what the cache did for it.
+    fn told(&self, asked: &Asked<'_>, response: &mut http::Response<Body>) {
         if let Some(status) = &self.cache_status {
             status.add_to(response.headers_mut(), asked.cache.name().as_str());
             self.tell(status);
         }
-        response
     }
 
     fn tell(&self, status: &CacheStatus) {

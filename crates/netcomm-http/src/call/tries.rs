@@ -31,7 +31,7 @@ impl<'c> Call<'c> {
     pub(super) async fn attempts(
         &mut self,
         method: &Method,
-        fields: Fields<'_>,
+        fields: &Fields<'_>,
         body: Body,
     ) -> Result<http::Response<Body>> {
         let network = self.network();
@@ -39,9 +39,9 @@ impl<'c> Call<'c> {
             Box::pin(self.wait_for_network()).await?;
         }
         if self.is_unguarded() {
-            return self.send(method, &fields, body, Reason::First).await;
+            return self.send(method, fields, body, Reason::First).await;
         }
-        Box::pin(self.tries(method, &fields, body)).await
+        Box::pin(self.tries(method, fields, body)).await
     }
 
     /// Whether nothing stands between the call and the wire.

@@ -1,7 +1,7 @@
 //! Decoded entries in memory, above the index: a hit decodes nothing.
 
 use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lru::{DefaultHasher, LruCache};
 
@@ -54,7 +54,7 @@ impl Heads {
     pub(super) fn get(&self, key: &Key) -> Option<Variants> {
         let mut shard = self.lock(key);
         let head = shard.heads.get_mut(key)?;
-        let variants = Arc::clone(&head.variants);
+        let variants = head.variants.clone();
         if !std::mem::replace(&mut head.is_touched, true) {
             shard.touched.push(key.clone());
         }
@@ -62,7 +62,7 @@ impl Heads {
     }
 
     pub(super) fn peek(&self, key: &Key) -> Option<Variants> {
-        self.lock(key).heads.peek(key).map(|head| Arc::clone(&head.variants))
+        self.lock(key).heads.peek(key).map(|head| head.variants.clone())
     }
 
     /// The count of changes around that key, to be given to [`fill`](Self::fill).
@@ -124,7 +124,7 @@ impl Shard {
             return;
         }
         self.bytes += weight;
-        self.heads.put(key.clone(), Head { variants: Arc::clone(variants), weight, is_touched });
+        self.heads.put(key.clone(), Head { variants: variants.clone(), weight, is_touched });
         while self.bytes > max_bytes {
             let Some((_, old)) = self.heads.pop_lru() else { break };
             self.bytes -= old.weight;

@@ -401,7 +401,7 @@ impl Keeper {
     /// The entries of a key as they are in the middle of a transaction.
     fn entries(&self, tables: &Tables<'_>, key: &Key, after: &After) -> Result<Variants> {
         if let Some(variants) = after.changed.get(key) {
-            return Ok(Arc::clone(variants));
+            return Ok(variants.clone());
         }
         if let Some(variants) = self.shared.heads.peek(key).filter(|_| !after.is_cleared) {
             return Ok(variants);

@@ -108,10 +108,9 @@ fn entry(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<En
     for _ in 0..rest.count()? {
         segments.push(segment(rest, blob)?);
     }
-    segments.shrink_to_fit();
     let selecting = Selecting { fields, identity };
     let headers = exact(&headers).into();
-    Some(EntryParts { status, headers, selecting, requested_at, received_at, ttl, length, segments })
+    Some(EntryParts { status, headers, selecting, requested_at, received_at, ttl, length, segments: segments.into() })
 }
 
 fn segment(rest: &mut Reader, blob: &mut dyn FnMut(u64, u64) -> Blob) -> Option<Segment> {
@@ -137,6 +136,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cache::few::Few;
 
     fn key_of(path: &str) -> Key {
         Key::new("p", &format!("http://a.example/{path}").parse::<http::Uri>().expect("a URI"))
@@ -164,7 +164,7 @@ mod tests {
             received_at: SystemTime::UNIX_EPOCH + Duration::new(1_767_225_600, 999_999_999),
             ttl: Some(Duration::MAX),
             length: Some(u64::MAX),
-            segments: vec![Segment { start: 5, part: 1..3, blob: Blob::memory(Bytes::from_static(b"body")) }],
+            segments: Few::one(Segment { start: 5, part: 1..3, blob: Blob::memory(Bytes::from_static(b"body")) }),
         })
     }
 

@@ -6,6 +6,7 @@ use http::HeaderName;
 use super::*;
 use crate::cache::blob::Blob;
 use crate::cache::entry::{EntryParts, Segment, Selecting};
+use crate::cache::few::Few;
 
 fn rules(shared: bool) -> Rules {
     Rules { shared, unreachable: Duration::from_secs(1000), ..Rules::default() }
@@ -32,7 +33,7 @@ fn entry_of(cache_control: &str, etag: Option<&str>, start: u64, text: &'static 
         received_at: at(0),
         ttl: None,
         length: Some(10),
-        segments: vec![Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))],
+        segments: Few::one(Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))),
     }))
 }
 

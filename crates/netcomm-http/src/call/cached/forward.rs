@@ -39,7 +39,7 @@ impl Call<'_> {
         }
         let sent = self.sent_now(asked);
         let spare = body.try_clone();
-        let outcome = self.attempts(asked.method, Fields::Dressed(fields), body).await;
+        let outcome = self.attempts(asked.method, &Fields::Dressed(fields), body).await;
         let failure = outcome.as_ref().map(http::Response::status);
         if failure.is_err() || failure.as_ref().is_ok_and(StatusCode::is_server_error) {
             let rescue = forward.fallback.as_ref().and_then(|entry| {
@@ -100,7 +100,7 @@ impl Call<'_> {
     ) -> Result<http::Response<Body>> {
         let sent = self.sent_now(asked);
         let fields = Fields::Dressed(Cow::Borrowed(&*asked.fields));
-        let response = self.attempts(asked.method, fields, body.unwrap_or_default()).await?;
+        let response = self.attempts(asked.method, &fields, body.unwrap_or_default()).await?;
         self.settle(asked, forward, response, sent).await
     }
 
@@ -205,7 +205,7 @@ impl Call<'_> {
                     requested_at: sent.at,
                     received_at: question.now,
                     ttl: question.ttl,
-                    segments: Vec::new(),
+                    segments: cache::Few::default(),
                     ..old.clone()
                 };
                 let (cache, key) = (asked.cache.clone(), asked.key.clone());
@@ -228,36 +228,34 @@ impl Call<'_> {
     }
 
     /// The answer to a request that went straight on: stored at once if nothing has to be waited for, which a store in
-    /// memory never asks for. `Err`: it is not.
-    #[expect(clippy::result_large_err, reason = "it is moved on at once")]
+    /// memory never asks for. Whether it is settled so.
     pub(super) fn settle_at_once(
         &mut self,
-        straight: &mut Straight<'_>,
-        response: http::Response<Body>,
-    ) -> Result<http::Response<Body>, http::Response<Body>> {
-        let Straight { asked, forward, sent } = straight;
-        let Some(store) = asked.cache.in_memory() else { return Err(response) };
+        asked: &mut Asked<'_>,
+        straight: &Straight,
+        response: &http::Response<Body>,
+    ) -> bool {
+        let Straight { forward, sent } = straight;
+        let (Some(store), Some(bytes)) = (asked.cache.in_memory(), response.body().as_bytes()) else { return false };
         // What another method brings may make something invalid, or be a head alone.
         if *asked.method != Method::GET || !forward.stores {
-            return Err(response);
+            return false;
         }
-        let (head, body) = response.into_parts();
-        let Some(bytes) = body.as_bytes() else { return Err(http::Response::from_parts(head, body)) };
         let question = self.question(asked, self.client.clock().wall());
         let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
-        match begun(asked, &question, &self.address.uri, &head, Some(bytes.len() as u64), *sent) {
+        match begun(asked, &question, &self.address.uri, response, *sent) {
             Ok(begun) => {
                 status.stored = cache::keep_at_once(asked.cache, store, asked.key.take(), sent.moment, begun, bytes);
             }
             Err(why) => {
                 status.detail = Some(why);
-                if replaces(head.status) {
+                if replaces(response.status()) {
                     asked.cache.drop_answers_at_once(store, &asked.key, &asked.fields, question.identity, sent.moment);
                 }
             }
         }
         self.cache_status = Some(status);
-        Ok(http::Response::from_parts(head, body))
+        true
     }
 
     /// An answer of the origin: it is stored if it may be, and makes invalid what it has to.
@@ -270,27 +268,27 @@ impl Call<'_> {
     ) -> Result<http::Response<Body>> {
         let question = self.question(asked, self.client.clock().wall());
         let cache = asked.cache;
-        let (head, body) = response.into_parts();
         let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
         let uri = &self.address.uri;
-        let invalid = cache::invalidated(asked.method, uri, head.status, &head.headers);
+        let invalid = cache::invalidated(asked.method, uri, response.status(), response.headers());
         if !invalid.is_empty() {
-            let groups = cache::invalidated_groups(&head.headers);
+            let groups = cache::invalidated_groups(response.headers());
             cache.invalidate(asked.key.partition(), &invalid, &groups).await;
             // What the answer itself says of the resource holds from now on.
             sent.moment = cache.now();
         }
         if *asked.method == Method::HEAD {
-            if forward.stores && head.status == StatusCode::OK {
-                status.stored = update_by_head(asked, &question, &head.headers, sent).await;
+            if forward.stores && response.status() == StatusCode::OK {
+                status.stored = update_by_head(asked, &question, response.headers(), sent).await;
             }
             self.cache_status = Some(status);
-            return Ok(http::Response::from_parts(head, body));
+            return Ok(response);
         }
         let begun = match forward.stores {
-            true => begun(asked, &question, uri, &head, body.len(), sent),
+            true => begun(asked, &question, uri, &response, sent),
             false => Err("bypass"),
         };
+        let (head, body) = response.into_parts();
         let body = match begun {
             Ok(begun) => {
                 let stored = Stored { cache: cache.clone(), key: asked.key.clone(), sent: sent.moment, begun };
@@ -323,40 +321,40 @@ fn begun(
     asked: &Asked<'_>,
     question: &Question<'_>,
     uri: &http::Uri,
-    head: &http::response::Parts,
-    body_bytes: Option<u64>,
+    response: &http::Response<Body>,
     sent: Sent,
 ) -> Result<Begun, &'static str> {
     let rules = asked.cache.rules();
-    let names_itself = *asked.method == Method::POST && cache::names_itself(&head.headers, uri);
+    let (status, headers) = (response.status(), response.headers());
+    let names_itself = *asked.method == Method::POST && cache::names_itself(headers, uri);
     let arrived = Arrived {
         method: asked.method,
         names_itself,
         request: &asked.fields,
         is_plain: asked.is_plain,
-        status: head.status,
-        headers: &head.headers,
+        status,
+        headers,
         ttl: question.ttl.is_some(),
     };
     cache::permits(&arrived, rules)?;
-    let is_part = head.status == StatusCode::PARTIAL_CONTENT;
-    let selecting = cache::selecting::of(&head.headers, &asked.fields, question.identity).ok_or("vary")?;
+    let is_part = status == StatusCode::PARTIAL_CONTENT;
+    let selecting = cache::selecting::of(headers, &asked.fields, question.identity).ok_or("vary")?;
     let (start, end, length) = match is_part {
-        false => (0, None, body_bytes),
+        false => (0, None, response.body().len()),
         true => {
-            let (range, length) = cache::range::content_range(&head.headers).ok_or("content-range")?;
+            let (range, length) = cache::range::content_range(headers).ok_or("content-range")?;
             (range.start, Some(range.end), length)
         }
     };
     let parts = EntryParts {
-        status: if is_part { StatusCode::OK } else { head.status },
-        headers: cache::packed_fields(&head.headers, is_part, rules, question.now),
+        status: if is_part { StatusCode::OK } else { status },
+        headers: cache::packed_fields(headers, is_part, rules, question.now),
         selecting,
         requested_at: sent.at,
         received_at: question.now,
         ttl: question.ttl,
         length,
-        segments: Vec::new(),
+        segments: cache::Few::default(),
     };
     Ok(Begun { parts, start, end })
 }
