@@ -4,7 +4,7 @@ mod attempt;
 mod serve;
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -144,8 +144,16 @@ impl Actor {
     }
 
     /// Lives.
-    pub(super) async fn run(mut self) {
-        self.end = Some(self.live().await);
+    pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
+        // Not an `async fn`: that would have room for itself twice, before its first poll and after.
+        async move {
+            let end = self.live().await;
+            self.ends(end);
+        }
+    }
+
+    fn ends(&mut self, end: End) {
+        self.end = Some(end);
     }
 
     async fn live(&mut self) -> End {

@@ -3,6 +3,8 @@
 mod delivery;
 mod greeting;
 mod life;
+mod lives;
+mod memory;
 mod million;
 mod network;
 mod queue;

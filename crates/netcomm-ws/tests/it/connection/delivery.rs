@@ -14,7 +14,7 @@ use crate::world::World;
 /// Numbers before a bar: `5|hello`, `5!|hello` if it was sent before; `+5` acknowledges one, `<5` all up to it; `#5|hi` wants
 /// an acknowledgement. Refuses to write what says so.
 #[derive(Debug)]
-struct Bars;
+pub(super) struct Bars;
 
 impl Dialect for Bars {
     fn read(&self, message: Message) -> Result<Reading> {
