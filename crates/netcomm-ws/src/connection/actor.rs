@@ -144,6 +144,7 @@ impl Actor {
     }
 
     /// Lives.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the actor twice")]
     pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
         // Not an `async fn`: that would have room for itself twice, before its first poll and after.
         async move {
