@@ -200,7 +200,7 @@ impl CloseBody {
     }
 
     pub(crate) fn closed(self, by: Closer, clean: bool) -> Closed {
-        let (code, reason) = self.0.unwrap_or((CloseCode::NO_STATUS, Text::default()));
+        let (code, reason) = self.0.unwrap_or_else(|| (CloseCode::NO_STATUS, Text::default()));
         Closed { by, code, reason, clean }
     }
 }

@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(message.as_bytes().as_ptr(), bytes.as_ptr());
         assert_eq!(format!("{message:?}"), "Binary(6 bytes)");
         assert_eq!(message.as_text(), Some("secret"));
-        assert_eq!(message.clone().into_bytes().as_ptr(), bytes.as_ptr());
+        assert_eq!(message.into_bytes().as_ptr(), bytes.as_ptr());
         assert_eq!(Message::binary(vec![0xff]).as_text(), None);
         assert_eq!(Message::text("é").len(), 2);
     }

@@ -493,7 +493,6 @@ fn make_room(data: &mut BytesMut, ahead: usize) {
 
 fn unmask(head: &Head, start: u64, data: &mut [u8]) {
     if let Some(key) = head.mask {
-        #[expect(clippy::cast_possible_truncation, reason = "only its rest by four counts")]
         mask::apply(key, (start % 4) as usize, data);
     }
 }

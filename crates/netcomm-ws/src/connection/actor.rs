@@ -144,8 +144,11 @@ impl Actor {
     }
 
     /// Lives.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` has room for itself twice, before its first poll and after"
+    )]
     pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
-        // Not an `async fn`: that would have room for itself twice, before its first poll and after.
         async move {
             let end = self.live().await;
             self.ends(end);

@@ -148,7 +148,7 @@ impl Slot {
         }
     }
 
-    fn poll_until(&self, cx: &mut Context<'_>, reached: impl Fn(Status) -> bool) -> Poll<Status> {
+    fn poll_until(&self, cx: &Context<'_>, reached: impl Fn(Status) -> bool) -> Poll<Status> {
         let mut inner = self.lock();
         if reached(inner.status) {
             return Poll::Ready(inner.status);

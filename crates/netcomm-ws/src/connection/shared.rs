@@ -406,7 +406,7 @@ impl Shared {
 
     /// A listener of that topic has left.
     pub(crate) fn leave_topic(&self, topic: &Text) {
-        self.cut_topic(topic, |listeners| prune(listeners));
+        self.cut_topic(topic, prune);
     }
 
     /// Nobody shall hear of that topic from here any more.
@@ -464,7 +464,7 @@ impl Shared {
     // The task's side.
 
     /// What the owner wants. The task is woken by whatever comes next.
-    pub(super) fn look_at_desk(&self, cx: &mut Context<'_>) -> Desk {
+    pub(super) fn look_at_desk(&self, cx: &Context<'_>) -> Desk {
         let mut inner = self.lock();
         let order = inner.order.take();
         if order.is_none() {

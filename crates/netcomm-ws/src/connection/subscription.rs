@@ -201,7 +201,7 @@ impl<T> Channel<T> {
     }
 
     /// Waits until an item can be taken without leaving one out, where the listener asked for that.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         if self.limits.slow != Slow::Wait {
             return Poll::Ready(());
         }
@@ -265,7 +265,7 @@ impl<T> Channel<T> {
         }
     }
 
-    fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
+    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         let (item, waiting) = {
             let mut inner = self.lock();
             // What is missing is missing from the front, or from the end.
@@ -330,9 +330,9 @@ mod tests {
 
     /// Everything that can be had at once; `-n` for a lag of n.
     fn drain(subscription: &Subscription<u32>) -> Vec<i64> {
-        let mut cx = Context::from_waker(Waker::noop());
+        let cx = Context::from_waker(Waker::noop());
         let mut seen = Vec::new();
-        while let Poll::Ready(Some(item)) = subscription.channel.poll_next(&mut cx) {
+        while let Poll::Ready(Some(item)) = subscription.channel.poll_next(&cx) {
             seen.push(item.map_or_else(|Lagged(count)| -(count as i64), i64::from));
         }
         seen
@@ -355,10 +355,10 @@ mod tests {
             let (subscription, channel) = listening(Slow::Wait);
             let counter = Arc::new(Counter::default());
             let waker = Waker::from(Arc::clone(&counter));
-            let mut cx = Context::from_waker(&waker);
-            assert!(channel.poll_room(&mut cx).is_ready());
+            let cx = Context::from_waker(&waker);
+            assert!(channel.poll_room(&cx).is_ready());
             assert_eq!(channel.push(1, 20), Heard::Full, "one may always wait, whatever its size");
-            assert!(channel.poll_room(&mut cx).is_pending());
+            assert!(channel.poll_room(&cx).is_pending());
             if leaves {
                 drop(subscription);
                 assert_eq!(channel.push(2, 1), Heard::Gone);
@@ -367,7 +367,7 @@ mod tests {
                 assert_eq!(drain(&subscription), [1]);
             }
             assert_eq!(counter.0.load(Ordering::Relaxed), 1);
-            assert!(channel.poll_room(&mut cx).is_ready());
+            assert!(channel.poll_room(&cx).is_ready());
         }
     }
 
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!(channel.push(1, 1), Heard::Yes);
         channel.end();
         assert_eq!(drain(&subscription), [1]);
-        let mut cx = Context::from_waker(Waker::noop());
-        assert_eq!(channel.poll_next(&mut cx), Poll::Ready(None));
+        let cx = Context::from_waker(Waker::noop());
+        assert_eq!(channel.poll_next(&cx), Poll::Ready(None));
     }
 }

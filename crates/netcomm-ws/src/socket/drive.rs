@@ -205,13 +205,10 @@ impl Drive {
             } else {
                 self.inbox.pop()
             };
-            match item {
-                Some(Item::Message(message)) => {
-                    self.answer(cx);
-                    return Poll::Ready(Some(Ok(message)));
-                }
-                // A piece is of a message whose reader was leaked.
-                _ => {}
+            // A piece is of a message whose reader was leaked.
+            if let Some(Item::Message(message)) = item {
+                self.answer(cx);
+                return Poll::Ready(Some(Ok(message)));
             }
         }
     }

@@ -84,7 +84,7 @@ impl Actor {
     /// Hands over whatever there is, and flushes once.
     fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) {
         while let Sent::Message = self.send_one(drive, cx) {}
-        if !self.unwritten.is_empty() && drive.poll_flush(cx).is_ready_and(|flushed| flushed.is_ok()) {
+        if !self.unwritten.is_empty() && matches!(drive.poll_flush(cx), Poll::Ready(Ok(()))) {
             self.all_written();
             self.tell_written();
         }
@@ -104,14 +104,13 @@ impl Actor {
     /// The next message that waits.
     fn send_once(&mut self, drive: &mut Drive) -> Sent {
         match pop(&self.shared, &mut self.has_queued) {
-            Some(entry) => self.hand_over(drive, entry.item.payload),
+            Some(entry) => self.hand_over(drive, *entry.item.payload),
             None => Sent::Nothing,
         }
     }
 
     /// Hands over a message that is not numbered.
-    fn hand_over(&mut self, drive: &mut Drive, parcel: Box<Parcel>) -> Sent {
-        let parcel = *parcel;
+    fn hand_over(&mut self, drive: &mut Drive, parcel: Parcel) -> Sent {
         // Noted first: a dialect that panics leaves nobody waiting.
         self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: false });
         let writing =
@@ -148,7 +147,7 @@ impl Actor {
                 return Sent::Nothing;
             };
             if entry.item.volatile {
-                return self.hand_over(drive, entry.item.payload);
+                return self.hand_over(drive, *entry.item.payload);
             }
             window.push(entry.item.payload);
         }
@@ -347,19 +346,5 @@ fn start(drive: &mut Drive, message: Message) -> Sent {
     match drive.start_send(message) {
         Ok(()) => Sent::Message,
         Err(_) => Sent::Blocked,
-    }
-}
-
-trait ReadyAnd<T> {
-    /// Whether it is ready, and with something of that kind.
-    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool;
-}
-
-impl<T> ReadyAnd<T> for Poll<T> {
-    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool {
-        match self {
-            Self::Ready(value) => test(value),
-            Self::Pending => false,
-        }
     }
 }
