@@ -34,6 +34,7 @@ pub(super) struct Plan {
     pub(super) connect: Connect,
     pub(super) prepare: Option<AnyPrepare>,
     pub(super) greet: Option<AnyGreet>,
+    pub(super) prepare_timeout: Duration,
     pub(super) greet_timeout: Duration,
     pub(super) reconnect: Reconnect,
     /// `None`: messages mean nothing beyond themselves.
@@ -144,9 +145,11 @@ impl Actor {
     }
 
     /// Lives.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the actor twice")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an `async fn` has room for itself twice, before its first poll and after"
+    )]
     pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
-        // Not an `async fn`: that would have room for itself twice, before its first poll and after.
         async move {
             let end = self.live().await;
             self.ends(end);

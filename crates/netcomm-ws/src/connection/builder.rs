@@ -57,6 +57,7 @@ pub struct ConnectionBuilder {
     connect: Connect,
     prepare: Option<AnyPrepare>,
     greet: Option<AnyGreet>,
+    prepare_timeout: Duration,
     greet_timeout: Duration,
     reconnect: Reconnect,
     queue: QueueLimits,
@@ -75,6 +76,7 @@ impl ConnectionBuilder {
             connect: connect.heartbeat(Heartbeat::default()),
             prepare: None,
             greet: None,
+            prepare_timeout: Duration::from_secs(30),
             greet_timeout: Duration::from_secs(10),
             reconnect: Reconnect::default(),
             queue: QueueLimits::default(),
@@ -104,6 +106,12 @@ impl ConnectionBuilder {
     /// Asks anew at each try where to connect, and with what.
     pub fn prepare(mut self, prepare: impl Prepare) -> Self {
         self.prepare = Some(AnyPrepare::new(prepare));
+        self
+    }
+
+    /// How long it may take to say that. Default 30 s.
+    pub fn prepare_timeout(mut self, timeout: Duration) -> Self {
+        self.prepare_timeout = timeout;
         self
     }
 
@@ -195,6 +203,7 @@ impl ConnectionBuilder {
             connect: self.connect,
             prepare: self.prepare,
             greet: self.greet,
+            prepare_timeout: self.prepare_timeout,
             greet_timeout: self.greet_timeout,
             reconnect: self.reconnect,
             dialect: self.dialect,

@@ -245,6 +245,11 @@ proptest! {
         let (ours, violation) = read(Receiver::new(role, limits(), None), &[&bytes], Hand::Slices, false);
         let (theirs, is_fault) = second_opinion(role, &bytes, &limits());
         match violation {
+            // It does not know the code that was registered after RFC 6455.
+            None if matches!(ours.last(), Some(Item::Close(CloseBody(Some((code, _))))) if code.get() == 1014) => {
+                let before = &ours[..ours.len() - 1];
+                prop_assert!(theirs.starts_with(before), "{:?} {:?}", ours, theirs);
+            }
             None => {
                 prop_assert_eq!(&ours, &theirs);
                 prop_assert!(!is_fault);

@@ -1,12 +1,12 @@
 //! One try: where to, the handshake, the greeting.
 
-use std::future::poll_fn;
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use netcomm_core::{Error, Phase, Result};
+use netcomm_core::{Clock, Error, Phase, Result};
 
 use super::{Actor, End, Failed};
 use crate::connect::Connect;
@@ -23,6 +23,7 @@ struct Try {
     connect: Connect,
     prepare: Option<AnyPrepare>,
     greet: Option<AnyGreet>,
+    prepare_timeout: Duration,
     greet_timeout: Duration,
     resume: Resume,
 }
@@ -46,6 +47,7 @@ impl Actor {
             connect: self.plan.connect.clone(),
             prepare: self.plan.prepare.clone(),
             greet: self.plan.greet.clone(),
+            prepare_timeout: self.plan.prepare_timeout,
             greet_timeout: self.plan.greet_timeout,
             resume: self.resume(),
         };
@@ -106,7 +108,8 @@ impl Actor {
 impl Try {
     async fn run(mut self, attempt: Attempt) -> Result<Opened, Failed> {
         if let Some(prepare) = self.prepare.take() {
-            let prepared = prepare.prepare(self.connect, attempt).await;
+            let prepared = pin!(prepare.prepare(self.connect, attempt));
+            let prepared = within(prepared, &**self.shared.clock(), self.prepare_timeout, "prepare").await;
             self.connect = prepared.map_err(|error| Failed::Error { error, is_prepared: false })?;
         }
         self.open().await.map_err(|error| Failed::Error { error, is_prepared: true })
@@ -120,22 +123,32 @@ impl Try {
             return Ok(Opened { socket, greeting: Greeting::default(), kept });
         };
         self.shared.set(State::Open);
-        let clock = self.shared.clock();
         let greeting = {
             let mut link = Link::new(&mut socket, &mut kept);
-            let mut greeting = pin!(greet.greet(&mut link, &self.resume));
-            let mut patience = clock.sleep_until(clock.now() + self.greet_timeout);
-            poll_fn(|cx| {
-                if let Poll::Ready(greeting) = greeting.as_mut().poll(cx) {
-                    return Poll::Ready(greeting);
-                }
-                patience
-                    .as_mut()
-                    .poll(cx)
-                    .map(|()| Err(Error::timeout("greet", Phase::Wait).with_detail("the greeting took too long")))
-            })
-            .await?
+            let greeting = pin!(greet.greet(&mut link, &self.resume));
+            within(greeting, &**self.shared.clock(), self.greet_timeout, "greet").await?
         };
         Ok(Opened { socket, greeting, kept })
     }
+}
+
+/// The owner's part, if it does not take too long.
+async fn within<T>(
+    mut part: Pin<&mut impl Future<Output = Result<T>>>,
+    clock: &dyn Clock,
+    timeout: Duration,
+    operation: &'static str,
+) -> Result<T> {
+    // A time that no clock reaches is no limit.
+    let mut patience = clock.now().checked_add(timeout).map(|deadline| clock.sleep_until(deadline));
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = part.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        match &mut patience {
+            Some(patience) => patience.as_mut().poll(cx).map(|()| Err(Error::timeout(operation, Phase::Wait))),
+            None => Poll::Pending,
+        }
+    })
+    .await
 }

@@ -215,10 +215,13 @@ async fn what_has_no_words_leaves_no_gap() -> Result<()> {
     Ok(())
 }
 
+/// The session, what came, what was not acknowledged.
+type Seen = (Option<String>, Option<u64>, Option<u64>);
+
 /// Takes up sessions, and remembers what it could have taken up.
 #[derive(Clone, Default)]
 struct Sessions {
-    seen: Arc<Mutex<Vec<(Option<String>, Option<u64>, Option<u64>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
 
 impl Greet for Sessions {

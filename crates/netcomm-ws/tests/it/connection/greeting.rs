@@ -1,7 +1,10 @@
 //! The first words.
 
 use netcomm_core::{ErrorKind, Result};
-use netcomm_ws::{CloseCode, Connection, Greet, Greeting, JsonDialect, Link, Listening, Resume, Socket, State};
+use netcomm_ws::{
+    Attempt, CloseCode, Connect, Connection, Greet, Greeting, JsonDialect, Link, Listening, Reconnect, Resume, Socket,
+    State,
+};
 
 use super::stage::{Nod, SECOND, URL, ends, heard, listen, pass, texts, until};
 use crate::world::World;
@@ -103,5 +106,20 @@ async fn it_may_not_put_everything_aside() -> Result<()> {
     let state = until(&connection, State::is_closed).await;
     let State::Closed { cause: Some(cause), .. } = state else { panic!("{state:?}") };
     assert_eq!(cause.kind(), ErrorKind::TooLarge);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_never_come_end_the_try_in_time() -> Result<()> {
+    let world = World::new();
+    let (connection, _messages) = Connection::builder(&world.env, URL)
+        .prepare(|_: Connect, _: Attempt| std::future::pending::<Result<Connect>>())
+        .prepare_timeout(7 * SECOND)
+        .reconnect(Reconnect::never())
+        .open()?;
+    let before = tokio::time::Instant::now();
+    let error = connection.ready().await.expect_err("nobody prepared");
+    assert_eq!((error.kind(), error.operation()), (ErrorKind::Timeout, "prepare"));
+    assert_eq!((before.elapsed(), world.dialer.dials()), (7 * SECOND, 0));
     Ok(())
 }

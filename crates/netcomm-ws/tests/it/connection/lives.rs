@@ -71,7 +71,7 @@ async fn serve(mut socket: Socket, random: Random, log: Arc<Mutex<Vec<String>>>)
         }
         left -= 1;
     }
-    if random.next_u64() % 2 == 0 {
+    if random.next_u64().is_multiple_of(2) {
         drop(socket.close(CloseCode::GOING_AWAY, "").await);
     }
 }

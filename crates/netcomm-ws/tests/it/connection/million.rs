@@ -58,7 +58,7 @@ impl Dialect for Tiny {
     }
 
     fn acknowledge(&self, sequence: u64) -> Option<Message> {
-        (sequence % BATCH == 0).then(|| put(ACK, sequence, &[]))
+        sequence.is_multiple_of(BATCH).then(|| put(ACK, sequence, &[]))
     }
 }
 
