@@ -10,6 +10,7 @@ use crate::extension;
 
 /// What a side is ready to do.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "deflate"), derive(Default))]
 pub(crate) struct Compression {
     #[cfg(feature = "deflate")]
     pub(crate) deflate: Option<Deflate>,
@@ -23,12 +24,10 @@ pub(crate) struct Coding {
     pub(crate) deflater: Option<(Deflater, usize)>,
 }
 
+#[cfg(feature = "deflate")]
 impl Default for Compression {
     fn default() -> Self {
-        Self {
-            #[cfg(feature = "deflate")]
-            deflate: Some(Deflate::default()),
-        }
+        Self { deflate: Some(Deflate::default()) }
     }
 }
 

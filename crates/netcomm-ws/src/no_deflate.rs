@@ -12,12 +12,15 @@ pub(crate) struct Inflater(Infallible);
 /// A direction that cannot be.
 pub(crate) struct Deflater(Infallible);
 
+/// What cannot come of it.
+#[expect(dead_code, reason = "nothing is ever inflated")]
 pub(crate) enum Inflated {
     Full,
     Done,
 }
 
 impl Inflater {
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "as the one that can be")]
     pub(crate) fn inflate(
         &mut self,
         _: &mut &[u8],
@@ -30,6 +33,7 @@ impl Inflater {
 }
 
 impl Deflater {
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "as the one that can be")]
     pub(crate) fn compress(&mut self, _: &[u8], _: bool, _: &mut BytesMut) {
         match self.0 {}
     }
