@@ -111,7 +111,12 @@ impl Transmitter {
 
     /// That much of the [chunk](Self::chunk) is on the wire. Whether a ping went with it to its end.
     pub(crate) fn advance(&mut self, count: usize) -> bool {
-        self.out.advance(count);
+        if count == self.out.len() {
+            // The room is as it was, from its start.
+            self.out.clear();
+        } else {
+            self.out.advance(count);
+        }
         let pinged = self.ping_end.is_some_and(|end| end <= count);
         self.ping_end = self.ping_end.filter(|_| !pinged).map(|end| end - count);
         if !self.is_free() {
@@ -286,7 +291,11 @@ impl Transmitter {
     /// Puts the first fragment in front of the wire, and keeps the rest.
     fn fragment(&mut self, mut cut: Cut) {
         let mask = self.mask();
-        let payload = cut.payload.split_to(cut.payload.len().min(self.fragment_bytes));
+        let payload = if cut.payload.len() <= self.fragment_bytes {
+            std::mem::take(&mut cut.payload)
+        } else {
+            cut.payload.split_to(self.fragment_bytes)
+        };
         let last = cut.payload.is_empty();
         let head = Head {
             fin: cut.fin && last,
