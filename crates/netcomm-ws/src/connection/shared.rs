@@ -1,11 +1,15 @@
 //! What a connection's handles and its task have in common.
 
+mod listening;
+mod moving;
+mod task;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use netcomm_core::{Clock, Error, ErrorKind, Phase, Result};
@@ -364,76 +368,6 @@ impl Shared {
         }
     }
 
-    pub(crate) fn listen(&self, channel: Arc<Channel<Delivery>>) {
-        let mut inner = self.lock();
-        channel.attach();
-        if inner.is_closed {
-            channel.end();
-        } else {
-            add(&mut inner.listeners, channel);
-        }
-    }
-
-    pub(super) fn listen_events(&self, channel: Arc<Channel<Event>>) {
-        let mut inner = self.lock();
-        channel.attach();
-        if inner.is_closed {
-            channel.end();
-        } else {
-            add(&mut inner.events, channel);
-        }
-    }
-
-    pub(crate) fn listen_topic(&self, topic: &Text, channel: Arc<Channel<Delivery>>) {
-        let waker = {
-            let mut inner = self.lock();
-            channel.attach();
-            if inner.is_closed {
-                drop(inner);
-                return channel.end();
-            }
-            let is_new = !inner.topics.contains_key(topic);
-            add(inner.topics.entry(topic.clone()).or_insert_with(|| Arc::new([])), channel);
-            if !is_new {
-                return;
-            }
-            inner.topic_changed(TopicChange::Added(topic.clone()))
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    /// A listener of that topic has left.
-    pub(crate) fn leave_topic(&self, topic: &Text) {
-        self.cut_topic(topic, prune);
-    }
-
-    /// Nobody shall hear of that topic from here any more.
-    pub(crate) fn drop_topic(&self, topic: &Text) {
-        self.cut_topic(topic, |listeners| {
-            std::mem::replace(listeners, Arc::new([])).iter().for_each(|channel| channel.end());
-        });
-    }
-
-    fn cut_topic(&self, topic: &Text, cut: impl FnOnce(&mut Listeners<Delivery>)) {
-        let waker = {
-            let mut inner = self.lock();
-            let Some(listeners) = inner.topics.get_mut(topic) else {
-                return;
-            };
-            cut(listeners);
-            if !listeners.is_empty() {
-                return;
-            }
-            inner.topics.remove(topic);
-            inner.topic_changed(TopicChange::Left(topic.clone()))
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     /// The peer is to be told that its message is had.
     pub(super) fn acknowledge(&self, session: u64, sequence: u64) {
         let waker = {
@@ -461,139 +395,6 @@ impl Shared {
         self.lock().requests.remove(&number);
     }
 
-    // The task's side.
-
-    /// What the owner wants. The task is woken by whatever comes next.
-    pub(super) fn look_at_desk(&self, cx: &Context<'_>) -> Desk {
-        let mut inner = self.lock();
-        let order = inner.order.take();
-        if order.is_none() {
-            match &inner.waker {
-                Some(waker) if waker.will_wake(cx.waker()) => {}
-                _ => inner.waker = Some(cx.waker().clone()),
-            }
-        }
-        Desk {
-            order,
-            next_expiry: inner.queue.next_expiry(),
-            has_notes: !inner.topic_changes.is_empty() || !inner.acks.is_empty(),
-            has_queued: !inner.queue.is_empty(),
-        }
-    }
-
-    /// The next message that may go.
-    pub(super) fn pop(&self) -> Option<Entry<Box<Parcel>>> {
-        let (entry, expired) = {
-            let mut inner = self.lock();
-            if inner.queue.is_empty() {
-                return None;
-            }
-            // The time is of interest only to those that may be too late.
-            let now = if inner.queue.next_expiry().is_some() { Some(self.clock.now()) } else { None };
-            let entry = match now {
-                Some(now) => inner.queue.pop(now),
-                None => inner.queue.pop_any(),
-            };
-            inner.is_writing |= entry.is_some();
-            (entry, inner.queue.take_expired())
-        };
-        self.tell_room();
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
-        }
-        entry.map(|mut entry| {
-            entry.item.payload.id = entry.id;
-            entry
-        })
-    }
-
-    pub(crate) fn put_back(&self, entry: Entry<Box<Parcel>>) {
-        self.lock().queue.put_back(entry);
-    }
-
-    /// Whether a message could go at once, and how many wait.
-    pub(crate) fn load(&self) -> (bool, usize) {
-        let inner = self.lock();
-        (inner.is_ready, inner.queue.len())
-    }
-
-    /// Takes out all that waits, for another connection.
-    pub(crate) fn take_queued(&self) -> Vec<Entry<Box<Parcel>>> {
-        let entries = self.lock().queue.drain();
-        if !entries.is_empty() {
-            self.tell_room();
-            self.tell_idle();
-        }
-        entries
-    }
-
-    /// Takes in what waited elsewhere, or gives it back if there is no room.
-    pub(crate) fn adopt(self: &Arc<Self>, entry: Entry<Box<Parcel>>) -> Result<(), Entry<Box<Parcel>>> {
-        let now = self.clock.now();
-        let Entry { id, item } = entry;
-        // A request's answer comes to where it was sent from.
-        if item.payload.request.is_some() {
-            return Err(Entry { id, item });
-        }
-        let slot = Arc::clone(&item.payload.slot);
-        let (adopted, expired, waker) = {
-            let mut inner = self.lock();
-            if inner.is_closed || !inner.queue.has_room(item.bytes) {
-                return Err(Entry { id, item });
-            }
-            let is_ready = inner.is_ready;
-            let pushed = inner.queue.push(item, is_ready, now);
-            if let Pushed::Queued { id, .. } = &pushed {
-                slot.set_home(Arc::downgrade(self), *id);
-            }
-            (pushed, inner.queue.take_expired(), inner.waker.take())
-        };
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
-        }
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        match adopted {
-            Pushed::Queued { evicted, .. } => {
-                self.dropped(evicted, Dropped::Evicted);
-                Ok(())
-            }
-            Pushed::Expired(item) => {
-                self.dropped([Entry { id, item }], Dropped::Expired);
-                Ok(())
-            }
-            Pushed::Offline(item) => {
-                self.dropped([Entry { id, item }], Dropped::Volatile);
-                Ok(())
-            }
-            Pushed::Full(item) | Pushed::Dropped(item) | Pushed::TooLarge(item) => Err(Entry { id, item }),
-        }
-    }
-
-    /// Sorts out whose time is over; says when the next one's is.
-    pub(super) fn expire(&self) -> Option<Instant> {
-        let (expired, next) = {
-            let mut inner = self.lock();
-            let next = inner.queue.next_expiry()?;
-            let now = self.clock.now();
-            if next > now {
-                return Some(next);
-            }
-            inner.queue.expire(now);
-            (inner.queue.take_expired(), inner.queue.next_expiry())
-        };
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
-        }
-        next
-    }
-
-    /// Whether something waits.
-    pub(super) fn has_queued(&self) -> bool {
-        !self.lock().queue.is_empty()
-    }
-
     /// Something has left the queue. One alone looks for room at any time.
     fn tell_room(&self) {
         if self.waits_for_room {
@@ -601,104 +402,8 @@ impl Shared {
         }
     }
 
-    /// All that was taken from the queue is with the operating system, or given up.
-    pub(super) fn written(&self, unacknowledged: usize) {
-        let is_idle = {
-            let mut inner = self.lock();
-            inner.is_writing = false;
-            inner.unacknowledged = unacknowledged;
-            inner.is_idle()
-        };
-        if is_idle {
-            self.idle.notify_waiters();
-        }
-    }
-
-    /// What the peer is to be told: about topics, and the numbers of messages that are had.
-    pub(super) fn take_notes(&self) -> (Vec<TopicChange>, Vec<u64>) {
-        let mut inner = self.lock();
-        (std::mem::take(&mut inner.topic_changes), std::mem::take(&mut inner.acks))
-    }
-
-    /// The peer's numbers begin anew: those of before mean nothing any more. Tells what is named so from now on.
-    pub(super) fn begin_session(&self) -> u64 {
-        let mut inner = self.lock();
-        inner.acks.clear();
-        inner.session += 1;
-        inner.session
-    }
-
-    /// All topics; those that were just added are among them.
-    pub(super) fn topics(&self) -> Vec<Text> {
-        let mut inner = self.lock();
-        inner.topic_changes.clear();
-        inner.topics.keys().cloned().collect()
-    }
-
-    pub(super) fn listeners(&self, topic: Option<&Text>) -> Listeners<Delivery> {
-        let inner = self.lock();
-        match topic {
-            Some(topic) => inner.topics.get(topic).cloned().unwrap_or_else(|| Arc::new([])),
-            None => Arc::clone(&inner.listeners),
-        }
-    }
-
-    /// Forgets those who have left.
-    pub(super) fn prune(&self) {
-        let mut inner = self.lock();
-        prune(&mut inner.listeners);
-        prune(&mut inner.events);
-    }
-
-    /// Gives an answer to its request; gives it back if nobody waits for it.
-    pub(super) fn answer(&self, number: u64, answer: Result<Message>) -> Result<(), Result<Message>> {
-        match self.lock().requests.remove(&number) {
-            Some(request) => request.answer.send(answer),
-            None => Err(answer),
-        }
-    }
-
-    /// The connection is lost: requests that were sent, and are not sent again, have no answer to expect.
-    pub(super) fn fail_requests(&self, is_kept: bool, cause: Option<&Error>) {
-        let lost: Vec<_> = {
-            let mut inner = self.lock();
-            let is_lost = |request: &Request| !is_kept || request.volatile;
-            let was_sent = |request: &Request| request.slot.status() != Status::Queued;
-            inner.requests.extract_if(|_, request| is_lost(request) && was_sent(request)).collect()
-        };
-        for (_, request) in lost {
-            let error = Error::new(ErrorKind::Closed, "request").with_detail("the connection was lost");
-            let error = match cause {
-                Some(cause) => error.with_source(cause.clone()),
-                None => error,
-            };
-            // Nobody may be waiting any more.
-            let _gone = request.answer.send(Err(error));
-        }
-    }
-
-    /// The state is another.
-    pub(super) fn set(&self, state: State) {
-        self.lock().is_ready = state.is_ready();
-        self.state.send_replace(state);
-    }
-
-    pub(super) fn set_rtt(&self, rtt: Option<Rtt>) {
-        self.lock().rtt = rtt;
-    }
-
     pub(super) fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Volatile messages do not wait for another connection.
-    pub(super) fn drop_volatile(&self) {
-        let volatile = {
-            let mut inner = self.lock();
-            inner.is_ready = false;
-            inner.queue.take_volatile()
-        };
-        self.dropped(volatile, Dropped::Volatile);
     }
 
     /// Tells what was never sent.
@@ -804,14 +509,6 @@ fn not_asked(why: Dropped) -> Error {
         }
     };
     error.with_detail(detail).with_unsent()
-}
-
-fn add<T>(listeners: &mut Listeners<T>, channel: Arc<Channel<T>>) {
-    *listeners = listeners.iter().filter(|channel| !channel.has_left()).cloned().chain([channel]).collect();
-}
-
-fn prune<T>(listeners: &mut Listeners<T>) {
-    *listeners = listeners.iter().filter(|channel| !channel.has_left()).cloned().collect();
 }
 
 impl fmt::Debug for Shared {

@@ -1,43 +1,35 @@
 //! What drives one connection: reading, writing, timers and goodbyes, all in whatever poll comes along.
 
-use std::collections::VecDeque;
-use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
+mod end;
+mod inbox;
+mod read;
+mod write;
+
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::HeaderMap;
+use inbox::Inbox;
 use netcomm_core::{
-    CallId, Clock, ConnectInfo, Error, ErrorKind, Event, Interest, Io, Observation, Phase, Result, Sleep, Tap,
+    CallId, Clock, ConnectInfo, Error, ErrorKind, Event, Interest, Io, Observation, Result, Sleep, Tap,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_util::io::poll_read_buf;
 
-use crate::close::{CloseBody, Closed, Closer};
+use crate::close::{CloseBody, Closed};
 use crate::connect::Places;
 use crate::heartbeat::{Beat, Pulse, Rtt};
 use crate::limits::Limits;
 use crate::message::{Kind, Message};
-use crate::receive::{Item, READ_BYTES, Receiver};
+use crate::receive::{Item, Receiver};
 use crate::role::Role;
 use crate::transmit::Transmitter;
 use crate::violation::Violation;
 
-/// What one read takes at most, unless the last one took much, or it can go straight to where it belongs. On the stack: a
-/// connection that waits holds no buffer.
-const SMALL_READ_BYTES: usize = 16 * 1024;
 /// How long the end of the connection beneath is waited for once nothing is left to say (RFC 6455 §7.1.1).
 const LINGER: Duration = Duration::from_secs(1);
 /// What stands for a time that no clock reaches.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// What a message in memory weighs beside its payload.
-const MESSAGE_WEIGHT: usize = 64;
-/// Room for that many messages is kept while none are there.
-const KEPT_ITEMS: usize = 4;
-
 /// What the handshake told.
 #[derive(Debug)]
 pub(crate) struct Welcome {
@@ -106,13 +98,6 @@ enum State {
         closed: Closed,
         error: Option<Error>,
     },
-}
-
-/// What came and was not asked for yet.
-#[derive(Default)]
-struct Inbox {
-    items: VecDeque<Item>,
-    bytes: usize,
 }
 
 /// A part of a message in pieces.
@@ -257,7 +242,7 @@ impl Drive {
     pub(crate) fn skip(&mut self) {
         self.skipping = true;
         while self.skipping
-            && let Some(Item::Piece { last, .. }) = self.inbox.items.front()
+            && let Some(Item::Piece { last, .. }) = self.inbox.front()
         {
             self.skipping = !last;
             self.inbox.pop();
@@ -391,292 +376,11 @@ impl Drive {
         }
     }
 
-    /// One read, and what it brings, into the inbox. Pending if nothing came.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some(item) = ready!(self.poll_take(cx)) {
-            self.inbox.push(item);
-        }
-        Poll::Ready(())
-    }
-
-    /// The next message or piece out of what was read, or out of one more read; `None` if that brought something else. Pending if
-    /// nothing came.
-    fn poll_take(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
-        if let Some(mut kept) = self.kept.take() {
-            let item = self.parse(&mut kept);
-            self.keep(item.as_ref(), kept);
-            return Poll::Ready(item);
-        }
-        let Some(io) = &mut self.io else {
-            return Poll::Pending;
-        };
-        let mut io = Pin::new(io);
-        let read = if let Some((data, room)) = self.receiver.direct() {
-            ready!(poll_read_buf(io, cx, &mut data.limit(room))).map(|count| {
-                self.pulse.heard();
-                match self.receiver.filled(count) {
-                    Ok(item) => (count, item.and_then(|item| self.accept(item))),
-                    Err(violation) => {
-                        self.found(violation);
-                        (count, None)
-                    }
-                }
-            })
-        } else if self.is_bulk {
-            let mut buffer = BytesMut::with_capacity(READ_BYTES);
-            let count = poll_read_buf(io.as_mut(), cx, &mut buffer);
-            // The buffer is there only while much comes.
-            self.is_bulk = matches!(count, Poll::Ready(Ok(count)) if count > SMALL_READ_BYTES / 2);
-            ready!(count).map(|count| {
-                self.pulse.heard();
-                let mut input = buffer.freeze();
-                let item = self.parse(&mut input);
-                self.keep(item.as_ref(), input);
-                (count, item)
-            })
-        } else {
-            let mut space = [const { MaybeUninit::uninit() }; SMALL_READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut space);
-            ready!(io.poll_read(cx, &mut buffer)).map(|()| {
-                let mut input = buffer.filled();
-                let count = input.len();
-                self.pulse.heard();
-                self.is_bulk = count > SMALL_READ_BYTES / 2;
-                let item = self.parse(&mut input);
-                if !input.is_empty() || matches!(item, Some(Item::Piece { .. })) {
-                    self.keep(item.as_ref(), Bytes::copy_from_slice(input));
-                }
-                (count, item)
-            })
-        };
-        match read {
-            Ok((0, _)) => self.end(None),
-            Ok((_, item)) => return Poll::Ready(item),
-            Err(error) => self.end(Some(error)),
-        }
-        Poll::Ready(None)
-    }
-
-    /// Looks at what was read, up to the next message or piece. What lies behind that waits: only its reader knows how the next
-    /// one is wanted.
-    fn parse(&mut self, input: &mut impl Buf) -> Option<Item> {
-        loop {
-            match self.receiver.feed(input) {
-                Ok(Some(item)) => {
-                    let item = self.accept(item);
-                    if item.is_some() {
-                        return item;
-                    }
-                }
-                Ok(None) => return None,
-                Err(violation) => {
-                    input.advance(input.remaining());
-                    self.found(violation);
-                    return None;
-                }
-            }
-        }
-    }
-
-    /// Keeps what was not looked at. After a piece there may be more of its message even where nothing is left.
-    fn keep(&mut self, item: Option<&Item>, rest: Bytes) {
-        if !rest.is_empty() || matches!(item, Some(Item::Piece { .. })) {
-            self.kept = Some(rest);
-        }
-    }
-
-    /// Does what an item asks for; gives it back if it is for a reader.
-    fn accept(&mut self, item: Item) -> Option<Item> {
-        match item {
-            Item::Message(message) => {
-                self.observe(Interest::MESSAGE, |_| Event::MessageReceived {
-                    is_text: message.kind() == Kind::Text,
-                    bytes: message.len(),
-                });
-                return Some(Item::Message(message));
-            }
-            Item::Piece { last, .. } if self.skipping => self.skipping = !last,
-            piece @ Item::Piece { .. } => return Some(piece),
-            Item::Ping(payload) => self.transmitter.pong(payload),
-            Item::Pong(payload) => {
-                if let Some(took) = self.pulse.pong(&payload, self.clock.now()) {
-                    self.observe(Interest::CONNECTION, |_| Event::RoundTrip { took });
-                }
-            }
-            Item::Close(body) => self.goodbye(body),
-        }
-        None
-    }
-
-    /// The peer says goodbye.
-    fn goodbye(&mut self, theirs: CloseBody) {
-        let closed = match &self.state {
-            State::Closing { ours, .. } => ours.clone().closed(Closer::Us, true),
-            // A write that failed may have hidden it.
-            State::Open | State::Ending { closed: Closed { by: Closer::Nobody, .. }, .. } => {
-                // RFC 6455 §5.5.1: the code is echoed.
-                self.transmitter.close(theirs.without_reason());
-                theirs.closed(Closer::Peer, true)
-            }
-            State::Ending { .. } | State::Ended { .. } => return,
-        };
-        self.state = State::Ending { deadline: self.clock.now() + LINGER, closed, error: None };
-    }
-
-    /// The peer broke a rule. What came before that is good: its reader has it first, and may still answer.
-    fn found(&mut self, violation: Violation) {
-        self.receiver.stop();
-        if self.inbox.is_empty() {
-            self.fail(violation);
-        } else {
-            self.fault = Some(violation);
-        }
-    }
-
-    /// Whether nothing more will come; told when all that came has been taken.
-    fn is_over(&mut self) -> bool {
-        if let Some(violation) = self.fault.take() {
-            self.fail(violation);
-        }
-        self.has_ended()
-    }
-
-    /// The peer broke a rule: it is told, and nothing more is read from it (RFC 6455 §7.1.7).
-    fn fail(&mut self, violation: Violation) {
-        if !matches!(self.state, State::Open | State::Closing { .. }) {
-            return;
-        }
-        let body = CloseBody::code_alone(violation.close_code());
-        self.transmitter.fail(body.clone());
-        let error = violation.into_error("receive").with_url(&self.welcome.url);
-        let closed = body.closed(Closer::Us, false);
-        self.state = State::Ending { deadline: self.clock.now() + LINGER, closed, error: Some(error) };
-    }
-
-    /// The connection beneath has ended.
-    fn end(&mut self, cause: Option<io::Error>) {
-        self.doubt();
-        let before = std::mem::replace(&mut self.state, State::Ended { closed: Closed::abnormal(), error: None });
-        let (closed, error) = match before {
-            State::Open => {
-                let error = Error::new(ErrorKind::Closed, "receive").with_url(&self.welcome.url);
-                let error = match cause {
-                    Some(cause) => error.with_source(cause),
-                    None => error.with_detail("without a close frame").with_source(Closed::abnormal()),
-                };
-                (Closed::abnormal(), Some(error))
-            }
-            State::Closing { ours, .. } => (ours.closed(Closer::Us, false), None),
-            State::Ending { closed, error, .. } | State::Ended { closed, error } => (closed, error),
-        };
-        self.ended(closed, error);
-    }
-
-    fn ended(&mut self, closed: Closed, error: Option<Error>) {
-        self.let_go();
-        self.observe(Interest::CONNECTION, |drive| Event::SocketClosed {
-            code: closed.code.get(),
-            clean: closed.clean,
-            error: error.as_ref().map(Error::kind),
-            took: drive.clock.now().saturating_duration_since(drive.opened),
-        });
-        self.state = State::Ended { closed, error };
-    }
-
     fn observe(&self, interest: Interest, event: impl FnOnce(&Self) -> Event) {
         self.tap.emit(interest, || {
             let Welcome { call, scope, .. } = &self.welcome;
             Observation::new(self.clock.now(), event(self)).with_call(*call, scope.clone())
         });
-    }
-
-    /// The peer gave no sign of life.
-    fn give_up(&mut self) {
-        let error = Error::timeout("receive", Phase::Receive)
-            .with_detail("no sign of life from the peer")
-            .with_url(&self.welcome.url)
-            .with_source(Closed::abnormal());
-        self.ended(Closed::abnormal(), Some(error));
-    }
-
-    /// Nothing that served the connection is of use any more.
-    fn let_go(&mut self) {
-        (self.io, self.alarm, self.kept) = (None, None, None);
-        self.receiver.stop();
-        self.transmitter.stop();
-    }
-
-    /// RFC 6455 §7.1.4: a goodbye of ours that did not get out makes no clean end.
-    fn doubt(&mut self) {
-        if let State::Ending { closed, .. } = &mut self.state
-            && !self.transmitter.is_silent()
-        {
-            closed.clean = false;
-        }
-    }
-
-    /// Writes what is ready. Ready if something went, or was flushed, or the wire broke; pending if nothing could be done, or there was nothing
-    /// to do.
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut wrote = false;
-        let outcome = loop {
-            let hangs_up = self.hangs_up_next();
-            let Some(io) = &mut self.io else {
-                break Ok(());
-            };
-            let chunk = self.transmitter.chunk();
-            let step = if !chunk.is_empty() {
-                Pin::new(io).poll_write(cx, chunk)
-            } else if self.unflushed {
-                Pin::new(io).poll_flush(cx).map_ok(|()| 0)
-            } else if hangs_up {
-                let end = Pin::new(io).poll_shutdown(cx);
-                self.hung_up = end.is_ready();
-                end.map_ok(|()| 0)
-            } else {
-                break Ok(());
-            };
-            match step {
-                Poll::Pending => break Ok(()),
-                Poll::Ready(Err(error)) => break Err(error),
-                // That is news for whoever waits for it, though no byte went.
-                Poll::Ready(Ok(0)) if chunk.is_empty() => (wrote, self.unflushed) = (true, false),
-                Poll::Ready(Ok(0)) => break Err(io::ErrorKind::WriteZero.into()),
-                Poll::Ready(Ok(count)) => {
-                    if self.transmitter.advance(count) {
-                        self.pulse.ping_written(self.clock.now());
-                    }
-                    self.pulse.wrote(count);
-                    (wrote, self.unflushed) = (true, true);
-                }
-            }
-        };
-        if let Err(error) = outcome {
-            self.broken(error);
-            return Poll::Ready(());
-        }
-        if wrote { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// RFC 6455 §7.1.1: the server ends the connection beneath, the client waits for that.
-    fn hangs_up_next(&self) -> bool {
-        self.is_server && !self.hung_up && matches!(self.state, State::Ending { .. })
-    }
-
-    /// Nothing can be written any more. What the peer said last may still be there to read.
-    fn broken(&mut self, cause: io::Error) {
-        self.unflushed = false;
-        if matches!(self.state, State::Ending { .. }) && self.transmitter.is_silent() {
-            // All was said before.
-            return;
-        }
-        self.doubt();
-        self.transmitter.stop();
-        if matches!(self.state, State::Open) {
-            let error = Error::new(ErrorKind::Closed, "send").with_url(&self.welcome.url).with_source(cause);
-            let deadline = self.clock.now() + LINGER;
-            self.state = State::Ending { deadline, closed: Closed::abnormal(), error: Some(error) };
-        }
     }
 
     /// Keeps deadlines. Pending if none has passed.
@@ -717,73 +421,4 @@ impl Drive {
             Beat::Dead => self.give_up(),
         }
     }
-
-    fn has_ended(&self) -> bool {
-        matches!(self.state, State::Ended { .. })
-    }
-
-    #[inline]
-    fn check_open(&self) -> Result<()> {
-        if matches!(self.state, State::Open) { Ok(()) } else { self.refuse() }
-    }
-
-    #[cold]
-    fn refuse(&self) -> Result<()> {
-        let closed = match &self.state {
-            State::Open => return Ok(()),
-            State::Ending { error: Some(error), .. } | State::Ended { error: Some(error), .. } => {
-                return Err(error.clone());
-            }
-            State::Closing { ours, .. } => ours.clone().closed(Closer::Us, false),
-            State::Ending { closed, .. } | State::Ended { closed, .. } => closed.clone(),
-        };
-        Err(Error::new(ErrorKind::Closed, "send").with_url(&self.welcome.url).with_source(closed))
-    }
-
-    /// What ended the connection, told once.
-    fn take_error(&mut self) -> Option<Error> {
-        match &mut self.state {
-            State::Ended { error, .. } => error.take(),
-            _ => None,
-        }
-    }
-}
-
-impl Inbox {
-    fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    fn push(&mut self, item: Item) {
-        self.bytes += weight(&item);
-        self.items.push_back(item);
-    }
-
-    fn pop(&mut self) -> Option<Item> {
-        let item = self.items.pop_front()?;
-        self.bytes -= weight(&item);
-        if self.items.is_empty() && self.items.capacity() > KEPT_ITEMS {
-            self.items = VecDeque::new();
-        }
-        Some(item)
-    }
-
-    fn drop_last(&mut self) {
-        if let Some(item) = self.items.pop_back() {
-            self.bytes -= weight(&item);
-        }
-    }
-
-    fn has_room(&self, most: usize) -> bool {
-        self.bytes <= most
-    }
-}
-
-fn weight(item: &Item) -> usize {
-    MESSAGE_WEIGHT
-        + match item {
-            Item::Message(message) => message.len(),
-            Item::Piece { data, .. } => data.len(),
-            Item::Ping(_) | Item::Pong(_) | Item::Close(_) => 0,
-        }
 }

@@ -1,0 +1,156 @@
+//! The task's side.
+
+use std::task::Context;
+use std::time::Instant;
+
+use netcomm_core::{Error, ErrorKind, Result};
+
+use super::{Desk, Parcel, Request, Shared, TopicChange};
+use crate::connection::receipt::{Dropped, Status};
+use crate::connection::state::State;
+use crate::heartbeat::Rtt;
+use crate::message::Message;
+use crate::queue::Entry;
+
+impl Shared {
+    /// What the owner wants. The task is woken by whatever comes next.
+    pub(in crate::connection) fn look_at_desk(&self, cx: &Context<'_>) -> Desk {
+        let mut inner = self.lock();
+        let order = inner.order.take();
+        if order.is_none() {
+            match &inner.waker {
+                Some(waker) if waker.will_wake(cx.waker()) => {}
+                _ => inner.waker = Some(cx.waker().clone()),
+            }
+        }
+        Desk {
+            order,
+            next_expiry: inner.queue.next_expiry(),
+            has_notes: !inner.topic_changes.is_empty() || !inner.acks.is_empty(),
+            has_queued: !inner.queue.is_empty(),
+        }
+    }
+
+    /// The next message that may go.
+    pub(in crate::connection) fn pop(&self) -> Option<Entry<Box<Parcel>>> {
+        let (entry, expired) = {
+            let mut inner = self.lock();
+            if inner.queue.is_empty() {
+                return None;
+            }
+            // The time is of interest only to those that may be too late.
+            let now = if inner.queue.next_expiry().is_some() { Some(self.clock.now()) } else { None };
+            let entry = match now {
+                Some(now) => inner.queue.pop(now),
+                None => inner.queue.pop_any(),
+            };
+            inner.is_writing |= entry.is_some();
+            (entry, inner.queue.take_expired())
+        };
+        self.tell_room();
+        if !expired.is_empty() {
+            self.dropped(expired, Dropped::Expired);
+        }
+        entry.map(|mut entry| {
+            entry.item.payload.id = entry.id;
+            entry
+        })
+    }
+
+    /// Sorts out whose time is over; says when the next one's is.
+    pub(in crate::connection) fn expire(&self) -> Option<Instant> {
+        let (expired, next) = {
+            let mut inner = self.lock();
+            let next = inner.queue.next_expiry()?;
+            let now = self.clock.now();
+            if next > now {
+                return Some(next);
+            }
+            inner.queue.expire(now);
+            (inner.queue.take_expired(), inner.queue.next_expiry())
+        };
+        if !expired.is_empty() {
+            self.dropped(expired, Dropped::Expired);
+        }
+        next
+    }
+
+    /// Whether something waits.
+    pub(in crate::connection) fn has_queued(&self) -> bool {
+        !self.lock().queue.is_empty()
+    }
+
+    /// All that was taken from the queue is with the operating system, or given up.
+    pub(in crate::connection) fn written(&self, unacknowledged: usize) {
+        let is_idle = {
+            let mut inner = self.lock();
+            inner.is_writing = false;
+            inner.unacknowledged = unacknowledged;
+            inner.is_idle()
+        };
+        if is_idle {
+            self.idle.notify_waiters();
+        }
+    }
+
+    /// What the peer is to be told: about topics, and the numbers of messages that are had.
+    pub(in crate::connection) fn take_notes(&self) -> (Vec<TopicChange>, Vec<u64>) {
+        let mut inner = self.lock();
+        (std::mem::take(&mut inner.topic_changes), std::mem::take(&mut inner.acks))
+    }
+
+    /// The peer's numbers begin anew: those of before mean nothing any more. Tells what is named so from now on.
+    pub(in crate::connection) fn begin_session(&self) -> u64 {
+        let mut inner = self.lock();
+        inner.acks.clear();
+        inner.session += 1;
+        inner.session
+    }
+
+    /// Gives an answer to its request; gives it back if nobody waits for it.
+    pub(in crate::connection) fn answer(&self, number: u64, answer: Result<Message>) -> Result<(), Result<Message>> {
+        match self.lock().requests.remove(&number) {
+            Some(request) => request.answer.send(answer),
+            None => Err(answer),
+        }
+    }
+
+    /// The connection is lost: requests that were sent, and are not sent again, have no answer to expect.
+    pub(in crate::connection) fn fail_requests(&self, is_kept: bool, cause: Option<&Error>) {
+        let lost: Vec<_> = {
+            let mut inner = self.lock();
+            let is_lost = |request: &Request| !is_kept || request.volatile;
+            let was_sent = |request: &Request| request.slot.status() != Status::Queued;
+            inner.requests.extract_if(|_, request| is_lost(request) && was_sent(request)).collect()
+        };
+        for (_, request) in lost {
+            let error = Error::new(ErrorKind::Closed, "request").with_detail("the connection was lost");
+            let error = match cause {
+                Some(cause) => error.with_source(cause.clone()),
+                None => error,
+            };
+            // Nobody may be waiting any more.
+            let _gone = request.answer.send(Err(error));
+        }
+    }
+
+    /// The state is another.
+    pub(in crate::connection) fn set(&self, state: State) {
+        self.lock().is_ready = state.is_ready();
+        self.state.send_replace(state);
+    }
+
+    pub(in crate::connection) fn set_rtt(&self, rtt: Option<Rtt>) {
+        self.lock().rtt = rtt;
+    }
+
+    /// Volatile messages do not wait for another connection.
+    pub(in crate::connection) fn drop_volatile(&self) {
+        let volatile = {
+            let mut inner = self.lock();
+            inner.is_ready = false;
+            inner.queue.take_volatile()
+        };
+        self.dropped(volatile, Dropped::Volatile);
+    }
+}
