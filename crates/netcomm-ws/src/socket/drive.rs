@@ -30,6 +30,7 @@ use crate::violation::Violation;
 const LINGER: Duration = Duration::from_secs(1);
 /// What stands for a time that no clock reaches.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
 /// What the handshake told.
 #[derive(Debug)]
 pub(crate) struct Welcome {
@@ -58,7 +59,7 @@ pub(crate) struct Drive {
     hung_up: bool,
     inbox: Inbox,
     read_ahead_bytes: usize,
-    /// What was read and not looked at, since the inbox was full. Even where it is empty, the receiver may have more to give.
+    /// What was read and not looked at. Even where it is empty, the receiver may have more to give.
     kept: Option<Bytes>,
     /// Whether much comes at a time.
     is_bulk: bool,
