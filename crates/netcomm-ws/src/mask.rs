@@ -30,15 +30,16 @@ pub(crate) fn append(mask: [u8; 4], offset: usize, data: &[u8], out: &mut BytesM
         return;
     }
     // One pass over the memory in place of two. Blocks are whole words, so that the key is the same for each.
-    let key = wide(mask, offset);
+    #[expect(clippy::cast_possible_truncation, reason = "its half is the key twice")]
+    let key = wide(mask, offset) as u64;
     let mut masked = [0; BLOCK_BYTES];
     out.reserve(data.len());
     for block in data.chunks(BLOCK_BYTES) {
         let masked = &mut masked[..block.len()];
-        let (words, rest) = masked.as_chunks_mut::<16>();
-        let (from, last) = block.as_chunks::<16>();
+        let (words, rest) = masked.as_chunks_mut::<8>();
+        let (from, last) = block.as_chunks::<8>();
         for (word, from) in words.iter_mut().zip(from) {
-            *word = (u128::from_ne_bytes(*from) ^ key).to_ne_bytes();
+            *word = (u64::from_ne_bytes(*from) ^ key).to_ne_bytes();
         }
         for ((byte, from), key) in rest.iter_mut().zip(last).zip(key.to_ne_bytes()) {
             *byte = from ^ key;
