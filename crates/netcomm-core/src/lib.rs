@@ -17,6 +17,7 @@ mod retry;
 mod scope;
 mod slots;
 mod tap;
+mod text;
 mod transport;
 
 pub use body::Body;
@@ -35,4 +36,5 @@ pub use redact::{Redacted, Secret, is_secret_header, is_secret_query, redact_url
 pub use retry::{Backoff, Budget, Class, Jitter, Purse, classify};
 pub use scope::{Scope, ScopeBuilder, ScopeLayer};
 pub use tap::Tap;
+pub use text::Text;
 pub use transport::{AnyTransport, HttpTransport};

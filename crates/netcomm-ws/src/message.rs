@@ -1,11 +1,9 @@
 //! What travels: messages, and the text in them.
 
 use std::fmt;
-use std::ops::Deref;
-use std::str::Utf8Error;
 
 use bytes::Bytes;
-use tungstenite::Utf8Bytes;
+pub use netcomm_core::Text;
 
 /// One message (RFC 6455 §5.6).
 ///
@@ -132,88 +130,6 @@ impl From<&[u8]> for Message {
     }
 }
 
-/// Text that shares its bytes: cheap to clone, derefs to `str`.
-#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Text(Utf8Bytes);
-
-impl Text {
-    /// Text that lives as long as the program.
-    #[must_use]
-    pub const fn from_static(text: &'static str) -> Self {
-        Self(Utf8Bytes::from_static(text))
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-
-    /// Its bytes, without a copy.
-    #[must_use]
-    pub fn into_bytes(self) -> Bytes {
-        self.0.into()
-    }
-}
-
-impl Deref for Text {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl AsRef<str> for Text {
-    fn as_ref(&self) -> &str {
-        self.as_str()
-    }
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
-
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
-impl From<&str> for Text {
-    fn from(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(text.into())
-    }
-}
-
-impl TryFrom<Bytes> for Text {
-    type Error = Utf8Error;
-
-    fn try_from(bytes: Bytes) -> Result<Self, Utf8Error> {
-        Utf8Bytes::try_from(bytes).map(Self)
-    }
-}
-
-impl PartialEq<str> for Text {
-    fn eq(&self, other: &str) -> bool {
-        self.as_str() == other
-    }
-}
-
-impl PartialEq<&str> for Text {
-    fn eq(&self, other: &&str) -> bool {
-        self.as_str() == *other
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,11 +144,5 @@ mod tests {
         assert_eq!(message.into_bytes().as_ptr(), bytes.as_ptr());
         assert_eq!(Message::binary(vec![0xff]).as_text(), None);
         assert_eq!(Message::text("é").len(), 2);
-    }
-
-    #[test]
-    fn text_is_checked() {
-        assert!(Text::try_from(Bytes::from_static(&[0xed, 0xa0, 0x80])).is_err(), "a surrogate");
-        assert_eq!(Text::try_from(Bytes::from_static("κόσμε".as_bytes())).expect("valid"), "κόσμε");
     }
 }

@@ -42,6 +42,8 @@ pub(super) static GROUND: &[(&str, Terms)] = &[
     ("http-body", Terms::Any),
     ("bytes", Terms::Any),
     ("futures-core", Terms::Any),
+    // Never in a signature: it holds what `Text` promises.
+    ("bytestring", Terms::Any),
     ("pin-project-lite", Terms::Any),
     ("url", Terms::Any),
     ("tokio", Terms::Bare),
