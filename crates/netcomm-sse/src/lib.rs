@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+mod event;
+
+pub use event::{Event, MESSAGE};
