@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netcomm_core::{Env, Error, ErrorKind, Result};
+use netcomm_core::{Env, Error, ErrorKind, Listening, Result, Subscription};
 
 pub use builder::{ClusterBuilder, Member};
 use members::Members;
@@ -18,7 +18,7 @@ pub(crate) use route::stagger;
 pub use snapshot::{ClusterSnapshot, MemberSnapshot};
 
 use crate::close::CloseCode;
-use crate::connection::{Connection, Delivery, Listening, Outbound, Receipt, Rejected, Subscription};
+use crate::connection::{Connection, Delivery, Outbound, Receipt, Rejected};
 use crate::message::{Message, Text};
 
 /// Several connections, to several servers or to the same one, as one.

@@ -8,7 +8,6 @@ mod receipt;
 mod session;
 mod shared;
 mod state;
-mod subscription;
 mod window;
 
 use std::fmt;
@@ -18,7 +17,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use netcomm_core::{Env, Error, ErrorKind, Phase, Result};
+use netcomm_core::{Env, Error, ErrorKind, Listening, Phase, Result, Slow, Subscription};
 use tokio::sync::watch;
 
 pub(crate) use actor::Membership;
@@ -29,8 +28,6 @@ pub use session::{Attempt, Greet, Greeting, Link, Prepare, Resume};
 use shared::Order;
 pub(crate) use shared::Shared;
 pub use state::{Counts, Delivery, Event, Snapshot, State};
-pub(crate) use subscription::Channel;
-pub use subscription::{Lagged, Listening, Slow, Subscription};
 pub use window::Ack;
 
 use crate::close::{CloseBody, CloseCode, Closed};

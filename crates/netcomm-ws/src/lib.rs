@@ -21,12 +21,12 @@ mod frame;
 pub mod fuzz;
 mod handshake;
 mod heartbeat;
+mod judge;
 mod limits;
 mod mask;
 mod message;
 mod queue;
 mod receive;
-mod reconnect;
 mod role;
 #[cfg(feature = "dial")]
 mod shortcut;
@@ -42,9 +42,8 @@ pub use close::{CloseCode, Closed, Closer};
 pub use cluster::{Cluster, ClusterBuilder, ClusterSnapshot, Member, MemberSnapshot, Strategy};
 pub use connect::{Connect, HttpVersion};
 pub use connection::{
-    Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting,
-    Lagged, Link, Listening, Outbound, Prepare, Receipt, Rejected, Resume, Slow, Snapshot, State, States, Status,
-    Subscription,
+    Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting, Link,
+    Outbound, Prepare, Receipt, Rejected, Resume, Snapshot, State, States, Status,
 };
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
@@ -55,8 +54,8 @@ pub use handshake::Refused;
 pub use heartbeat::{Heartbeat, Rtt};
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
+pub use netcomm_core::{Lagged, Listening, Reconnect, Slow, Subscription, Verdict};
 pub use queue::{Overflow, Priority, QueueLimits};
-pub use reconnect::{Reconnect, Verdict};
 pub use role::Role;
 #[cfg(feature = "dial")]
 pub use shortcut::connect;

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use netcomm_core::{Env, Error, ErrorKind, Result};
+use netcomm_core::{Env, Error, ErrorKind, Listening, Result, Subscription};
 
 use super::Cluster;
 use super::members::{Members, Terms};
 use super::route::Strategy;
 use crate::connect::Connect;
-use crate::connection::{ConnectionBuilder, Delivery, Listening, Subscription};
+use crate::connection::{ConnectionBuilder, Delivery};
 use crate::message::Text;
 
 /// One member of a cluster.

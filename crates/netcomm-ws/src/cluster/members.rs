@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use netcomm_core::Result;
+use netcomm_core::{Feed, Listening, Result, Subscription};
 use tokio::sync::Notify;
 
 use super::builder::Member;
 use super::route::{self, Candidate, Router, Strategy};
 use super::snapshot::{ClusterSnapshot, MemberSnapshot};
 use crate::close::CloseCode;
-use crate::connection::{
-    Channel, Connection, ConnectionBuilder, Delivery, Listening, Membership, State, States, Subscription,
-};
+use crate::connection::{Connection, ConnectionBuilder, Delivery, Membership, State, States};
 use crate::message::Text;
 
 /// How a cluster deals with its members.
@@ -48,7 +46,7 @@ struct Standing {
 }
 
 struct Topic {
-    listeners: Vec<Arc<Channel<Delivery>>>,
+    listeners: Vec<Arc<Feed<Delivery>>>,
     /// The member that keeps it.
     keeper: Option<usize>,
 }

@@ -10,22 +10,22 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use netcomm_core::{
-    CallId, Connectivity, Env, Error, ErrorKind, Interest, Network, NetworkChange, Observation, Reach, Sleep,
+    CallId, Connectivity, Env, Error, ErrorKind, Feed, Interest, Network, NetworkChange, Next, Observation, Reach,
+    Reconnect, Schedule, Sleep,
 };
 
 use super::receipt::{Dropped, Slot, Status};
 use super::session::{AnyGreet, AnyPrepare, Resume};
 use super::shared::{Order, Parcel, Shared};
 use super::state::{Delivery, Event, State};
-use super::subscription::Channel;
 use super::window::{Seen, Window};
 use crate::close::{Closed, Closer};
 use crate::cluster::stagger;
 use crate::connect::Connect;
 use crate::dialect::Dialect;
 use crate::heartbeat::Rtt;
+use crate::judge::judge;
 use crate::message::{Message, Text};
-use crate::reconnect::{Next, Reconnect, Schedule};
 use crate::socket::Socket;
 
 /// What a connection was built with.
@@ -74,7 +74,7 @@ pub(super) struct Actor {
     /// Handed to the socket, and not to the operating system.
     unwritten: Vec<Unwritten>,
     /// Listeners that have no room.
-    full: Vec<Arc<Channel<Delivery>>>,
+    full: Vec<Arc<Feed<Delivery>>>,
     /// When the next message in the queue is of no use any more.
     expiry: Timer,
     /// Whether the peer is to be told of topics, or of what was had.
@@ -227,7 +227,8 @@ impl Actor {
             .membership
             .as_ref()
             .map_or(Duration::ZERO, |member| stagger(member.nth, member.total, member.spread, random));
-        match self.schedule.failed(now, &error, random) {
+        let verdict = self.schedule.settings().verdict(&error, |error| judge(error, now));
+        match self.schedule.failed(now, verdict, random) {
             Next::At(at) => Ok((false, at + apart, error)),
             Next::RefreshThenAt(at) => Ok((true, at + apart, error)),
             Next::GiveUp(why) => {

@@ -4,19 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netcomm_core::{Env, Error, ErrorKind, Result};
-
 use super::actor::{Actor, Membership, Plan};
 use super::session::{AnyGreet, AnyPrepare, Greet, Prepare};
 use super::shared::Shared;
 use super::state::Delivery;
-use super::subscription::{Channel, Listening, Subscription};
 use super::{Connection, Handle};
 use crate::connect::Connect;
 use crate::dialect::Dialect;
 use crate::heartbeat::Heartbeat;
 use crate::queue::QueueLimits;
-use crate::reconnect::Reconnect;
+use netcomm_core::{Env, Error, ErrorKind, Feed, Listening, Reconnect, Result, Subscription};
 
 /// Messages are numbered, kept until the peer acknowledges them, and sent again on the next connection if it did not: each
 /// arrives at least once, in the order of sending. Needs a [`Dialect`] that writes numbers and reads acknowledgements.
@@ -191,7 +188,7 @@ impl ConnectionBuilder {
     }
 
     /// The same with a listener that is there already, as a member of a cluster or on its own.
-    pub(crate) fn open_as(self, first: Arc<Channel<Delivery>>, membership: Option<Membership>) -> Result<Connection> {
+    pub(crate) fn open_as(self, first: Arc<Feed<Delivery>>, membership: Option<Membership>) -> Result<Connection> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::Invalid, "open connection").with_detail("no tokio runtime").with_source(error)
         })?;

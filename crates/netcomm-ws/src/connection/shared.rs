@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use netcomm_core::{Clock, Error, ErrorKind, Phase, Result};
+use netcomm_core::{Clock, Error, ErrorKind, Feed, Heard, Phase, Result};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::Pushback;
@@ -20,14 +20,13 @@ use super::counters::Counters;
 use super::outbound::{Outbound, Rejected};
 use super::receipt::{Dropped, Receipt, Slot, Status};
 use super::state::{Delivery, Event, Snapshot, State};
-use super::subscription::{Channel, Heard};
 use crate::close::CloseBody;
 use crate::heartbeat::Rtt;
 use crate::message::{Message, Text};
 use crate::queue::{Entry, Item, Overflow, Pushed, Queue, QueueLimits};
 
 /// Those who listen to the same thing; shared with whoever is just telling them.
-pub(crate) type Listeners<T> = Arc<[Arc<Channel<T>>]>;
+pub(crate) type Listeners<T> = Arc<[Arc<Feed<T>>]>;
 
 /// A message on its way.
 pub(crate) struct Parcel {

@@ -4,13 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use netcomm_core::{Error, Result};
+use netcomm_core::{Error, Feed, Heard, Result};
 
 use super::{Actor, Served, Unwritten};
 use crate::connection::receipt::{Dropped, Slot, Status};
 use crate::connection::shared::{Order, Parcel, Shared, TopicChange};
 use crate::connection::state::{Delivery, Event, State};
-use crate::connection::subscription::{Channel, Heard};
 use crate::connection::window::Ack;
 use crate::dialect::{Dialect as _, Plain, Reading, Writing};
 use crate::message::{Message, Text};
@@ -264,7 +263,7 @@ impl Actor {
         let member = self.plan.membership.as_ref().map(|member| member.name.clone());
         let delivery = Delivery { message, member, topic: topic.clone(), sequence, duplicate, session: self.run };
         let (mut is_heard, mut has_left) = (false, false);
-        let mut note = |channel: &Arc<Channel<Delivery>>, heard| match heard {
+        let mut note = |channel: &Arc<Feed<Delivery>>, heard| match heard {
             Heard::Gone => has_left = true,
             Heard::Yes => is_heard = true,
             Heard::Full => {

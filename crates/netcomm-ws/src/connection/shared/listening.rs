@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Listeners, Shared, TopicChange};
 use crate::connection::state::{Delivery, Event};
-use crate::connection::subscription::Channel;
 use crate::message::Text;
+use netcomm_core::Feed;
 
 impl Shared {
-    pub(crate) fn listen(&self, channel: Arc<Channel<Delivery>>) {
+    pub(crate) fn listen(&self, channel: Arc<Feed<Delivery>>) {
         let mut inner = self.lock();
         channel.attach();
         if inner.is_closed {
@@ -18,7 +18,7 @@ impl Shared {
         }
     }
 
-    pub(in crate::connection) fn listen_events(&self, channel: Arc<Channel<Event>>) {
+    pub(in crate::connection) fn listen_events(&self, channel: Arc<Feed<Event>>) {
         let mut inner = self.lock();
         channel.attach();
         if inner.is_closed {
@@ -28,7 +28,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn listen_topic(&self, topic: &Text, channel: Arc<Channel<Delivery>>) {
+    pub(crate) fn listen_topic(&self, topic: &Text, channel: Arc<Feed<Delivery>>) {
         let waker = {
             let mut inner = self.lock();
             channel.attach();
@@ -101,7 +101,7 @@ impl Shared {
     }
 }
 
-fn add<T>(listeners: &mut Listeners<T>, channel: Arc<Channel<T>>) {
+fn add<T>(listeners: &mut Listeners<T>, channel: Arc<Feed<T>>) {
     *listeners = listeners.iter().filter(|channel| !channel.has_left()).cloned().chain([channel]).collect();
 }
 

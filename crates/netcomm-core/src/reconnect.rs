@@ -1,6 +1,5 @@
 //! Whether a lost connection is made again, and when. Pure.
 
-mod judge;
 #[cfg(test)]
 mod tests;
 
@@ -8,7 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use netcomm_core::{Backoff, Error, GaveUp, Random};
+use http::StatusCode;
+
+use crate::error::{Error, ErrorKind, GaveUp};
+use crate::random::Random;
+use crate::retry::{Backoff, Class, Jitter, classify};
 
 /// Within what time those whose network changed together come back.
 const CROWD: Duration = Duration::from_millis(250);
@@ -16,23 +19,28 @@ const CROWD: Duration = Duration::from_millis(250);
 /// For waits that no clock can tell.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Whether and when a connection that was lost, or could not be made, is made again. The first one is no exception.
+/// Whether and when a long-lived connection that was lost, or could not be made, is made again: a WebSocket, an event
+/// stream. The first one is no exception.
 ///
 /// The first wait is anywhere from nothing to 500 ms, each further one anywhere from 500 ms to a bound that starts at 1 s and
 /// doubles up to 20 s. It begins anew after a connection that was ready (its ready hook, if there is one, went
 /// well) and then lasted for 5 s, so that a server which takes connections and breaks them is not hammered.
 ///
 /// By default tried again is after: failures of the network and of names, timeouts, a handshake of TLS that broke off; the
-/// statuses 408, 425, 429, 500, 502, 503, 504; an end without a close frame; a close of the peer with 1000, 1001, 1005, 1006,
+/// statuses 408, 425, 429, 500, 502, 503, 504. After 401 and 403 new credentials are asked for, once until a connection is
+/// ready. Nothing helps against all others: certificates that are not accepted, other statuses, broken rules of the
+/// protocol, refusals of the policy.
+///
+/// A WebSocket is also made again after an end without a close frame, and a close of the peer with 1000, 1001, 1005, 1006,
 /// 1011 to 1014, 3000 to 4999. 1000 is among them since servers say it as well when they only rotate their connections: who
-/// takes it for a farewell says so with [`classify`](Self::classify). After 401 and 403 new credentials are asked for, once
-/// until a connection is ready. Nothing helps against all others: certificates that are not accepted, other statuses, other
-/// close codes, broken rules of the protocol, refusals of the policy, a close of our own.
+/// takes it for a farewell says so with [`classify`](Self::classify). It stays away after other codes and after a close of
+/// our own. An event stream is also made again when it ends; its first wait, and the least of all further ones, are
+/// what the server's `retry` says, once it has said it.
 ///
 /// ```
 /// use std::time::Duration;
 ///
-/// use netcomm_ws::{Reconnect, Verdict};
+/// use netcomm_core::{Reconnect, Verdict};
 ///
 /// let patient = Reconnect::default().max_elapsed(Duration::from_secs(3600));
 /// let stubborn = Reconnect::default().classify(|error| error.is_tls().then_some(Verdict::Retry));
@@ -65,6 +73,45 @@ pub enum Verdict {
     RefreshCredentials,
     /// It would be the same again.
     Fatal,
+}
+
+impl Verdict {
+    /// What a failure to connect says, by its status and kind; `Retry-After` ([`Error::retry_at`]) counts where another try
+    /// helps. What it means that a connection ended is the business of its protocol.
+    #[must_use]
+    pub fn of(error: &Error, now: Instant) -> Self {
+        let asked = error.retry_at().map(|at| at.saturating_duration_since(now)).filter(|wait| !wait.is_zero());
+        match (Self::of_failure(error), asked) {
+            (Self::Retry, Some(wait)) => Self::RetryAfter(wait),
+            (verdict, _) => verdict,
+        }
+    }
+
+    fn of_failure(error: &Error) -> Self {
+        let retry_if = |is_passing: bool| if is_passing { Self::Retry } else { Self::Fatal };
+        match error.kind() {
+            ErrorKind::Invalid
+            | ErrorKind::Denied
+            | ErrorKind::Canceled
+            | ErrorKind::Unsupported
+            | ErrorKind::Protocol
+            | ErrorKind::TooLarge
+            | ErrorKind::Decode
+            | ErrorKind::Redirect
+            | ErrorKind::User => Self::Fatal,
+            // Verification fails for as long as certificate and clock are what they are. A handshake that broke off is told
+            // apart by the dialer, which marks it unsent. A proxy's statuses are no matter of our credentials; those that pass
+            // are marked as well.
+            ErrorKind::Tls | ErrorKind::Proxy => retry_if(error.is_retryable()),
+            // Who provides them may need the network too; without a mark they are not to be had.
+            ErrorKind::Auth => retry_if(error.is_retryable()),
+            _ => match error.status() {
+                Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => Self::RefreshCredentials,
+                Some(status) => retry_if(classify(Ok(status)) != Class::Final),
+                None => retry_if(error.kind() == ErrorKind::Io || error.is_retryable()),
+            },
+        }
+    }
 }
 
 impl Default for Reconnect {
@@ -126,31 +173,37 @@ impl Reconnect {
         self
     }
 
-    /// What a `Retry-After` is cut down to. Default 5 min: a connection that wants to be there asks now and then.
+    /// What a `Retry-After`, and the `retry` of an event stream, are cut down to. Default 5 min: a connection that wants to
+    /// be there asks now and then.
     pub fn retry_after_max(mut self, retry_after_max: Duration) -> Self {
         self.retry_after_max = retry_after_max;
         self
     }
 
     /// Asks your code first what an error means; `None` leaves it to the rules above. Called once per failure, not under
-    /// a lock. What was closed by whom with which code is in the error's source: a [`Closed`](crate::Closed).
+    /// a lock. What a WebSocket was closed with is in the error's source.
     pub fn classify(mut self, classify: impl Fn(&Error) -> Option<Verdict> + Send + Sync + 'static) -> Self {
         self.classify = Some(Arc::new(classify));
         self
     }
 
-    fn verdict(&self, error: &Error, now: Instant) -> Verdict {
+    /// What an error means: what [`classify`](Self::classify) says, else what `judge` does, with its wait cut down.
+    #[must_use]
+    pub fn verdict(&self, error: &Error, judge: impl FnOnce(&Error) -> Verdict) -> Verdict {
         if let Some(verdict) = self.classify.as_ref().and_then(|classify| classify(error)) {
             return verdict;
         }
-        match judge::judge(error, now) {
+        match judge(error) {
             Verdict::RetryAfter(wait) => Verdict::RetryAfter(wait.min(self.retry_after_max)),
             verdict => verdict,
         }
     }
 
-    /// The wait after the `nth` failure in a row, counted from 1.
-    fn wait(&self, nth: u32, random: &Random) -> Duration {
+    /// The wait after the `nth` failure in a row, counted from 1, with the base that the peer wants.
+    fn wait(&self, nth: u32, base: Option<Duration>, random: &Random) -> Duration {
+        if let Some(base) = base {
+            return self.wait_from(base.min(self.retry_after_max).max(self.floor), nth, random);
+        }
         if nth <= 1 {
             return self.first.mul_f64(random.fraction());
         }
@@ -158,6 +211,17 @@ impl Reconnect {
         // The jitter falls into what is above the floor: cut off at it, half of the early waits would be the same.
         let above = Backoff::new(spread, spread).with_jitter(self.backoff.jitter).wait(1, random);
         self.floor.saturating_add(above)
+    }
+
+    /// Never less than what the peer has named. A crowd that it has told the same is spread over a tenth of that at least.
+    fn wait_from(&self, least: Duration, nth: u32, random: &Random) -> Duration {
+        let grown = Backoff { initial: least, max: self.backoff.max.max(least), ..self.backoff };
+        let mut spread = grown.bound(nth).saturating_sub(least);
+        if self.backoff.jitter != Jitter::None {
+            spread = spread.max(least / 10);
+        }
+        let above = Backoff::new(spread, spread).with_jitter(self.backoff.jitter).wait(1, random);
+        least.saturating_add(above)
     }
 }
 
@@ -178,7 +242,8 @@ impl fmt::Debug for Reconnect {
 
 /// What follows a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Next {
+#[must_use]
+pub enum Next {
     /// A try then.
     At(Instant),
     /// A try then, with new credentials.
@@ -187,10 +252,12 @@ pub(crate) enum Next {
     GiveUp(GaveUp),
 }
 
-/// The tries of one returning connection.
+/// The tries of one connection that comes back, for those who make one: told what happens and when, it says what follows.
 #[derive(Debug)]
-pub(crate) struct Schedule {
+pub struct Schedule {
     settings: Reconnect,
+    /// What the peer wants the waits to begin with.
+    base: Option<Duration>,
     /// Failures since the last stable connection, its loss too: how far the waits have grown.
     failures: u32,
     /// Tries since the last stable connection that did not lead to another one.
@@ -222,30 +289,43 @@ enum Link {
 
 impl Schedule {
     /// Before the first try.
-    pub(crate) const fn new(settings: Reconnect) -> Self {
-        Self { settings, failures: 0, tries: 0, since: None, is_refreshed: false, link: Link::Trying }
+    #[must_use]
+    pub const fn new(settings: Reconnect) -> Self {
+        Self { settings, base: None, failures: 0, tries: 0, since: None, is_refreshed: false, link: Link::Trying }
     }
 
     /// The number of the try that is made or comes next, counted from 1 since the last stable connection.
-    pub(crate) const fn attempt(&self) -> u32 {
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
         self.tries.saturating_add(1)
     }
 
+    /// What it goes by.
+    pub const fn settings(&self) -> &Reconnect {
+        &self.settings
+    }
+
+    /// The peer says how long to wait (the `retry` of an event stream): from now on the least of all waits, cut down as
+    /// [`Reconnect::retry_after_max`] says; a wait grows from there. `None` takes that back.
+    pub const fn set_base(&mut self, base: Option<Duration>) {
+        self.base = base;
+    }
+
     /// There is a connection.
-    pub(crate) const fn opened(&mut self) {
+    pub const fn opened(&mut self) {
         self.link = Link::Open { ready: None };
     }
 
     /// The connection is of use: whatever had to be done first went well. Without a ready hook, at once after
     /// [`opened`](Self::opened).
-    pub(crate) const fn ready(&mut self, now: Instant) {
+    pub const fn ready(&mut self, now: Instant) {
         self.link = Link::Open { ready: Some(now) };
         self.is_refreshed = false;
     }
 
     /// The connection is gone. All begins anew if it was ready for long enough. [`failed`](Self::failed) does this
     /// too: for who loses a connection without an error.
-    pub(crate) fn lost(&mut self, now: Instant) {
+    pub fn lost(&mut self, now: Instant) {
         let Link::Open { ready } = self.link else { return };
         let is_stable = ready.is_some_and(|at| now.saturating_duration_since(at) >= self.settings.stable);
         if is_stable {
@@ -254,22 +334,22 @@ impl Schedule {
         self.link = if is_stable { Link::Lost } else { Link::Trying };
     }
 
-    /// A try failed, or the connection was lost.
-    pub(crate) fn failed(&mut self, now: Instant, error: &Error, random: &Random) -> Next {
+    /// A try failed, or the connection was lost; [`Reconnect::verdict`] says what that means.
+    pub fn failed(&mut self, now: Instant, verdict: Verdict, random: &Random) -> Next {
         self.lost(now);
         self.failures = self.failures.saturating_add(1);
         if !matches!(self.link, Link::Lost) {
             self.tries = self.tries.saturating_add(1);
         }
         let since = *self.since.get_or_insert(now);
-        let (wait, asked, refresh) = match self.settings.verdict(error, now) {
-            Verdict::Retry => (self.settings.wait(self.failures, random), None, false),
+        let (wait, asked, refresh) = match verdict {
+            Verdict::Retry => (self.settings.wait(self.failures, self.base, random), None, false),
             Verdict::RetryAfter(wait) => {
-                let jitter = self.settings.wait(self.failures, random);
+                let jitter = self.settings.wait(self.failures, self.base, random);
                 (wait.saturating_add(jitter), Some(wait), false)
             }
             Verdict::RefreshCredentials if !self.is_refreshed => {
-                (self.settings.wait(self.failures, random), None, true)
+                (self.settings.wait(self.failures, self.base, random), None, true)
             }
             Verdict::RefreshCredentials | Verdict::Fatal => return self.give_up(GaveUp::Final),
         };
@@ -289,7 +369,7 @@ impl Schedule {
     }
 
     /// The try that was waited for is made now.
-    pub(crate) const fn trying(&mut self) {
+    pub const fn trying(&mut self) {
         if let Link::Waiting { .. } | Link::Lost = self.link {
             self.link = Link::Trying;
         }
@@ -297,7 +377,8 @@ impl Schedule {
 
     /// The network changed: what failed may go now. When the next try is due instead, if one is waited for: within 250 ms,
     /// for many notice it together, but not sooner than the peer has asked for. It counts like any other.
-    pub(crate) fn network_changed(&mut self, now: Instant, random: &Random) -> Option<Instant> {
+    #[must_use]
+    pub fn network_changed(&mut self, now: Instant, random: &Random) -> Option<Instant> {
         let Link::Waiting { at, not_before } = self.link else { return None };
         let soon = later(now, CROWD.mul_f64(random.fraction()));
         // Whoever was told to wait keeps the moment it drew: there is a crowd behind that door as well.

@@ -76,15 +76,15 @@ impl StdError for Lagged {}
 ///
 /// Dropping it ends the listening.
 pub struct Subscription<T> {
-    channel: Arc<Channel<T>>,
+    feed: Arc<Feed<T>>,
     leave: Option<Leave>,
 }
 
 /// What is to be done when a listener leaves.
 type Leave = Box<dyn FnOnce() + Send + Sync>;
 
-/// The other end, kept by the connection.
-pub(crate) struct Channel<T> {
+/// The other end of a [`Subscription`], kept by the connection.
+pub struct Feed<T> {
     state: Mutex<Inner<T>>,
     limits: Listening,
 }
@@ -92,9 +92,10 @@ pub(crate) struct Channel<T> {
 /// Whether somebody heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
-pub(crate) enum Heard {
+pub enum Heard {
+    /// Somebody did.
     Yes,
-    /// And the next one has to [wait](Channel::poll_room).
+    /// And the next one has to [wait](Feed::poll_room).
     Full,
     /// Nobody listens any more.
     Gone,
@@ -115,7 +116,9 @@ struct Inner<T> {
 }
 
 impl<T> Subscription<T> {
-    pub(crate) fn new(limits: Listening) -> (Self, Arc<Channel<T>>) {
+    /// Both ends.
+    #[must_use]
+    pub fn new(limits: Listening) -> (Self, Arc<Feed<T>>) {
         let inner = Inner {
             items: VecDeque::new(),
             bytes: 0,
@@ -126,12 +129,13 @@ impl<T> Subscription<T> {
             listener: None,
             waiting: Vec::new(),
         };
-        let channel = Arc::new(Channel { state: Mutex::new(inner), limits });
-        (Self { channel: Arc::clone(&channel), leave: None }, channel)
+        let feed = Arc::new(Feed { state: Mutex::new(inner), limits });
+        (Self { feed: Arc::clone(&feed), leave: None }, feed)
     }
 
     /// The same, and `leave` is called after it is dropped.
-    pub(crate) fn with_leave(self, leave: impl FnOnce() + Send + Sync + 'static) -> Self {
+    #[must_use]
+    pub fn with_leave(self, leave: impl FnOnce() + Send + Sync + 'static) -> Self {
         let mut with = self;
         with.leave = Some(Box::new(leave));
         with
@@ -147,13 +151,13 @@ impl<T> Subscription<T> {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<T, Lagged>> {
-        poll_fn(|cx| self.channel.poll_next(cx)).await
+        poll_fn(|cx| self.feed.poll_next(cx)).await
     }
 
     /// How many items wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.channel.lock().items.len()
+        self.feed.lock().items.len()
     }
 
     /// Whether nothing waits.
@@ -167,14 +171,14 @@ impl<T> Stream for Subscription<T> {
     type Item = Result<T, Lagged>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.channel.poll_next(cx)
+        self.feed.poll_next(cx)
     }
 }
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
         let (items, waiting) = {
-            let mut inner = self.channel.lock();
+            let mut inner = self.feed.lock();
             inner.left = true;
             inner.bytes = 0;
             (std::mem::take(&mut inner.items), std::mem::take(&mut inner.waiting))
@@ -189,19 +193,27 @@ impl<T> Drop for Subscription<T> {
 
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = self.channel.lock();
+        let inner = self.feed.lock();
         f.debug_struct("Subscription").field("len", &inner.items.len()).field("ended", &inner.ended).finish()
     }
 }
 
-impl<T> Channel<T> {
+impl<T> fmt::Debug for Feed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = self.lock();
+        f.debug_struct("Feed").field("len", &inner.items.len()).field("left", &inner.left).finish()
+    }
+}
+
+impl<T> Feed<T> {
     /// Whether nobody listens any more.
-    pub(crate) fn has_left(&self) -> bool {
+    #[must_use]
+    pub fn has_left(&self) -> bool {
         self.lock().left
     }
 
     /// Waits until an item can be taken without leaving one out, where the listener asked for that.
-    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+    pub fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         if self.limits.slow != Slow::Wait {
             return Poll::Ready(());
         }
@@ -216,7 +228,7 @@ impl<T> Channel<T> {
     }
 
     /// Takes an item that weighs so many bytes.
-    pub(crate) fn push(&self, item: T, bytes: usize) -> Heard {
+    pub fn push(&self, item: T, bytes: usize) -> Heard {
         let (listener, dropped, is_full) = {
             let mut inner = self.lock();
             if inner.left || inner.ended {
@@ -248,12 +260,12 @@ impl<T> Channel<T> {
     }
 
     /// One more may send.
-    pub(crate) fn attach(&self) {
+    pub fn attach(&self) {
         self.lock().senders += 1;
     }
 
     /// One of those that may send will do so no more.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         let listener = {
             let mut inner = self.lock();
             inner.senders = inner.senders.saturating_sub(1);
@@ -324,7 +336,7 @@ mod tests {
         }
     }
 
-    fn listening(slow: Slow) -> (Subscription<u32>, Arc<Channel<u32>>) {
+    fn listening(slow: Slow) -> (Subscription<u32>, Arc<Feed<u32>>) {
         Subscription::new(Listening::default().with_items(2).with_bytes(10).with_slow(slow))
     }
 
@@ -332,7 +344,7 @@ mod tests {
     fn drain(subscription: &Subscription<u32>) -> Vec<i64> {
         let cx = Context::from_waker(Waker::noop());
         let mut seen = Vec::new();
-        while let Poll::Ready(Some(item)) = subscription.channel.poll_next(&cx) {
+        while let Poll::Ready(Some(item)) = subscription.feed.poll_next(&cx) {
             seen.push(item.map_or_else(|Lagged(count)| -(count as i64), i64::from));
         }
         seen
@@ -341,10 +353,10 @@ mod tests {
     #[test]
     fn who_is_slow_is_told_what_is_missing_and_where() {
         for (slow, expected) in [(Slow::DropOldest, [-3, 4, 5]), (Slow::DropNewest, [1, 2, -3])] {
-            let (subscription, channel) = listening(slow);
-            assert!((1..=5).all(|item| channel.push(item, 1) == Heard::Yes));
+            let (subscription, feed) = listening(slow);
+            assert!((1..=5).all(|item| feed.push(item, 1) == Heard::Yes));
             assert_eq!(drain(&subscription), expected, "{slow:?}");
-            assert_eq!(channel.push(6, 1), Heard::Yes);
+            assert_eq!(feed.push(6, 1), Heard::Yes);
             assert_eq!(drain(&subscription), [6], "told once");
         }
     }
@@ -352,32 +364,32 @@ mod tests {
     #[test]
     fn a_sender_that_waits_is_woken_by_room_and_by_leaving() {
         for leaves in [false, true] {
-            let (subscription, channel) = listening(Slow::Wait);
+            let (subscription, feed) = listening(Slow::Wait);
             let counter = Arc::new(Counter::default());
             let waker = Waker::from(Arc::clone(&counter));
             let cx = Context::from_waker(&waker);
-            assert!(channel.poll_room(&cx).is_ready());
-            assert_eq!(channel.push(1, 20), Heard::Full, "one may always wait, whatever its size");
-            assert!(channel.poll_room(&cx).is_pending());
+            assert!(feed.poll_room(&cx).is_ready());
+            assert_eq!(feed.push(1, 20), Heard::Full, "one may always wait, whatever its size");
+            assert!(feed.poll_room(&cx).is_pending());
             if leaves {
                 drop(subscription);
-                assert_eq!(channel.push(2, 1), Heard::Gone);
-                assert!(channel.has_left());
+                assert_eq!(feed.push(2, 1), Heard::Gone);
+                assert!(feed.has_left());
             } else {
                 assert_eq!(drain(&subscription), [1]);
             }
             assert_eq!(counter.0.load(Ordering::Relaxed), 1);
-            assert!(channel.poll_room(&cx).is_ready());
+            assert!(feed.poll_room(&cx).is_ready());
         }
     }
 
     #[test]
     fn the_end_comes_after_what_waits() {
-        let (subscription, channel) = listening(Slow::Wait);
-        assert_eq!(channel.push(1, 1), Heard::Yes);
-        channel.end();
+        let (subscription, feed) = listening(Slow::Wait);
+        assert_eq!(feed.push(1, 1), Heard::Yes);
+        feed.end();
         assert_eq!(drain(&subscription), [1]);
         let cx = Context::from_waker(Waker::noop());
-        assert_eq!(channel.poll_next(&cx), Poll::Ready(None));
+        assert_eq!(feed.poll_next(&cx), Poll::Ready(None));
     }
 }

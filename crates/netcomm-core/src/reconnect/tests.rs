@@ -1,15 +1,11 @@
 //! Verdicts and schedules, told by hours made up.
 
 use http::StatusCode;
-use netcomm_core::{ErrorKind, Jitter, Phase};
 use proptest::prelude::{any, proptest};
 use proptest::{collection, prop_assert};
 
-use super::judge::judge;
 use super::*;
-use crate::close::{CloseCode, Closed, Closer};
-use crate::message::Text;
-use crate::violation::Violation;
+use crate::error::Phase;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -21,9 +17,8 @@ fn status(code: u16) -> Error {
     error(ErrorKind::Status).with_status(StatusCode::from_u16(code).expect("a status"))
 }
 
-fn closed(by: Closer, code: u16) -> Error {
-    let closed = Closed { by, code: CloseCode::new(code), reason: Text::default(), clean: true };
-    error(ErrorKind::Closed).with_source(closed)
+fn lost() -> Error {
+    error(ErrorKind::Closed)
 }
 
 fn refused() -> Error {
@@ -35,21 +30,21 @@ fn kinds() {
     use ErrorKind::*;
     let now = Instant::now();
     for kind in [Offline, Dns, Connect, Timeout, Closed, Incomplete, Busy, Unavailable, Io] {
-        assert_eq!(judge(&error(kind), now), Verdict::Retry, "{kind:?}");
+        assert_eq!(Verdict::of(&error(kind), now), Verdict::Retry, "{kind:?}");
     }
     for kind in
         [Invalid, Denied, Proxy, Tls, Protocol, TooLarge, Decode, Redirect, Status, Auth, Canceled, Unsupported, User]
     {
-        assert_eq!(judge(&error(kind), now), Verdict::Fatal, "{kind:?}");
+        assert_eq!(Verdict::of(&error(kind), now), Verdict::Fatal, "{kind:?}");
     }
     for kind in [Tls, Proxy, Auth] {
-        assert_eq!(judge(&error(kind).with_unsent(), now), Verdict::Retry, "{kind:?} that passes");
+        assert_eq!(Verdict::of(&error(kind).with_unsent(), now), Verdict::Retry, "{kind:?} that passes");
     }
     for kind in [Invalid, Denied, Canceled, User, Protocol] {
-        assert_eq!(judge(&error(kind).with_unsent(), now), Verdict::Fatal, "{kind:?}, though unsent");
+        assert_eq!(Verdict::of(&error(kind).with_unsent(), now), Verdict::Fatal, "{kind:?}, though unsent");
     }
     for phase in [Phase::Dns, Phase::Connect, Phase::Tls, Phase::Wait] {
-        assert_eq!(judge(&Error::timeout("x", phase), now), Verdict::Retry);
+        assert_eq!(Verdict::of(&Error::timeout("x", phase), now), Verdict::Retry);
     }
 }
 
@@ -57,34 +52,17 @@ fn kinds() {
 fn statuses() {
     let now = Instant::now();
     for code in [408, 425, 429, 500, 502, 503, 504] {
-        assert_eq!(judge(&status(code), now), Verdict::Retry, "{code}");
+        assert_eq!(Verdict::of(&status(code), now), Verdict::Retry, "{code}");
     }
     for code in [401, 403] {
-        assert_eq!(judge(&status(code), now), Verdict::RefreshCredentials, "{code}");
+        assert_eq!(Verdict::of(&status(code), now), Verdict::RefreshCredentials, "{code}");
     }
     for code in [200, 204, 301, 302, 307, 308, 400, 402, 404, 405, 407, 410, 421, 426, 451, 501, 505] {
-        assert_eq!(judge(&status(code), now), Verdict::Fatal, "{code}");
+        assert_eq!(Verdict::of(&status(code), now), Verdict::Fatal, "{code}");
     }
     let proxy = |code| error(ErrorKind::Proxy).with_status(StatusCode::from_u16(code).expect("a status"));
-    assert_eq!(judge(&proxy(403), now), Verdict::Fatal, "no matter of our credentials");
-    assert_eq!(judge(&proxy(503).with_unsent(), now), Verdict::Retry);
-}
-
-#[test]
-fn close_codes() {
-    let now = Instant::now();
-    for code in [1000, 1001, 1005, 1006, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
-        assert_eq!(judge(&closed(Closer::Peer, code), now), Verdict::Retry, "{code}");
-        assert_eq!(judge(&closed(Closer::Us, code), now), Verdict::Fatal, "{code} of our own");
-    }
-    for code in [1002, 1003, 1004, 1007, 1008, 1009, 1010, 1015, 2000, 5000] {
-        assert_eq!(judge(&closed(Closer::Peer, code), now), Verdict::Fatal, "{code}");
-    }
-    let abnormal = error(ErrorKind::Closed).with_source(Closed::abnormal());
-    assert_eq!(judge(&abnormal, now), Verdict::Retry);
-    assert_eq!(judge(&Violation::Utf8.into_error("receive"), now), Verdict::Fatal);
-    let unsure = error(ErrorKind::Closed).with_source(Violation::Masked);
-    assert_eq!(judge(&unsure, now), Verdict::Fatal, "whatever kind it is told as");
+    assert_eq!(Verdict::of(&proxy(403), now), Verdict::Fatal, "no matter of our credentials");
+    assert_eq!(Verdict::of(&proxy(503).with_unsent(), now), Verdict::Retry);
 }
 
 #[test]
@@ -100,7 +78,7 @@ fn retry_after_counts_where_another_try_helps() {
         (status(503).with_retry_at(now), Verdict::Retry),
         (status(503).with_retry_at(now - SECOND), Verdict::Retry),
     ] {
-        assert_eq!(judge(&error, now), expected, "{error:?}");
+        assert_eq!(Verdict::of(&error, now), expected, "{error:?}");
     }
 }
 
@@ -123,7 +101,8 @@ impl Story {
     }
 
     fn fail(&mut self, error: &Error) -> Next {
-        self.schedule.failed(self.now, error, &self.random)
+        let verdict = self.schedule.settings.verdict(error, |error| Verdict::of(error, self.now));
+        self.schedule.failed(self.now, verdict, &self.random)
     }
 
     /// Fails, and waits for the next try: how long.
@@ -162,7 +141,7 @@ fn waits_are_spread_between_floor_and_bound() {
     let random = Random::seeded(9);
     let settings = Reconnect::default();
     for (nth, low, high) in [(1, 0, 500), (2, 500, 1000), (3, 500, 2000), (6, 500, 16_000), (99, 500, 20_000)] {
-        let waits: Vec<_> = (0..1000).map(|_| settings.wait(nth, &random).as_millis()).collect();
+        let waits: Vec<_> = (0..1000).map(|_| settings.wait(nth, None, &random).as_millis()).collect();
         let (least, most) = (waits.iter().min().expect("some"), waits.iter().max().expect("some"));
         let near = (high - low) / 50;
         assert!((low..=low + near).contains(least), "{nth}: {least}");
@@ -171,7 +150,37 @@ fn waits_are_spread_between_floor_and_bound() {
         assert!((400..600).contains(&lower), "{nth}: {lower} in the lower half");
     }
     let steep = Reconnect::default().floor(30 * SECOND);
-    assert_eq!(steep.wait(5, &random), 30 * SECOND, "the floor goes first");
+    assert_eq!(steep.wait(5, None, &random), 30 * SECOND, "the floor goes first");
+}
+
+#[test]
+fn the_peers_wish_is_the_least_wait_and_waits_grow_from_it() {
+    let random = Random::seeded(5);
+    let settings = Reconnect::default();
+    for (base, nth, low, high) in [
+        (3000, 1, 3000, 3300),
+        (3000, 2, 3000, 6000),
+        (3000, 9, 3000, 20_000),
+        (0, 1, 500, 550),
+        (0, 3, 500, 2000),
+        (60_000, 4, 60_000, 66_000),
+        (u64::MAX, 1, 300_000, 330_000),
+    ] {
+        let base = Some(Duration::from_millis(base));
+        let waits: Vec<_> = (0..1000).map(|_| settings.wait(nth, base, &random).as_millis()).collect();
+        let (least, most) = (*waits.iter().min().expect("some"), *waits.iter().max().expect("some"));
+        let near = (high - low) / 50;
+        assert!((low..=low + near).contains(&least), "{base:?}, {nth}: {least}");
+        assert!((high - near..=high).contains(&most), "{base:?}, {nth}: {most}");
+    }
+    let mut story = Story::without_jitter(Reconnect::default());
+    story.schedule.set_base(Some(3 * SECOND));
+    assert_eq!(story.waits(4), [3000, 6000, 12_000, 20_000]);
+    story.connect(9 * SECOND);
+    assert_eq!(story.waits(1), [3000]);
+    story.connect(9 * SECOND);
+    story.schedule.set_base(None);
+    assert_eq!(story.waits(2), [0, 1000]);
 }
 
 #[test]
@@ -182,7 +191,7 @@ fn settings_beyond_reason_do_not_panic() {
         let mut story = Story::new(settings);
         let error = status(503).with_retry_at(story.now + FAR);
         for _ in 0..3 {
-            assert!(matches!(story.schedule.failed(story.now, &error, &story.random), Next::At(_)));
+            assert!(matches!(story.fail(&error), Next::At(_)));
         }
     }
 }
@@ -238,17 +247,17 @@ fn tries_are_counted_since_the_last_stable_connection() {
     let mut story = Story::new(Reconnect::default().max_attempts(3));
     story.waits(2);
     story.connect(9 * SECOND);
-    story.wait(&closed(Closer::Peer, 1001));
+    story.wait(&lost());
     story.waits(2);
     assert_eq!(story.fail(&refused()), Next::GiveUp(GaveUp::Attempts), "three again; the loss is no try");
     let mut story = Story::new(Reconnect::default().max_attempts(2));
     story.connect(SECOND);
-    story.wait(&closed(Closer::Peer, 1001));
+    story.wait(&lost());
     story.connect(SECOND);
-    assert_eq!(story.fail(&closed(Closer::Peer, 1001)), Next::GiveUp(GaveUp::Attempts), "connections that do not last");
+    assert_eq!(story.fail(&lost()), Next::GiveUp(GaveUp::Attempts), "connections that do not last");
     let mut story = Story::new(Reconnect::never());
     story.connect(9 * SECOND);
-    assert_eq!(story.fail(&closed(Closer::Peer, 1001)), Next::GiveUp(GaveUp::Attempts));
+    assert_eq!(story.fail(&lost()), Next::GiveUp(GaveUp::Attempts));
 }
 
 #[test]
@@ -272,7 +281,7 @@ fn credentials_are_refreshed_once_until_a_connection_is_ready() {
     assert_eq!(story.fail(&status(403)), Next::GiveUp(GaveUp::Final));
     for (is_ready, expected) in [(true, true), (false, false)] {
         let mut story = Story::new(Reconnect::default());
-        story.fail(&status(401));
+        assert!(matches!(story.fail(&status(401)), Next::RefreshThenAt(_)));
         story.schedule.opened();
         if is_ready {
             story.schedule.ready(story.now);
@@ -349,7 +358,7 @@ fn a_crowd_whose_network_changed_does_not_come_at_once() {
     let mut soon: Vec<_> = (0..100)
         .map(|_| {
             let mut schedule = Schedule::new(Reconnect::default().first(100 * SECOND));
-            schedule.failed(now, &refused(), &random);
+            assert!(matches!(schedule.failed(now, Verdict::Retry, &random), Next::At(_)));
             schedule.network_changed(now, &random).expect("waiting")
         })
         .collect();
@@ -380,11 +389,11 @@ proptest! {
                 2 => {
                     story.connect(9 * SECOND);
                     is_first = true;
-                    story.fail(&closed(Closer::Peer, 1012))
+                    story.fail(&lost())
                 }
                 _ => {
                     story.connect(SECOND);
-                    story.fail(&closed(Closer::Nobody, 1006))
+                    story.fail(&lost())
                 }
             };
             let Next::At(at) = next else { panic!("{next:?}") };
