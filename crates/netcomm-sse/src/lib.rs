@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod encode;
 mod event;
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
@@ -7,6 +8,7 @@ pub mod fuzz;
 mod limits;
 mod parser;
 
+pub use encode::Block;
 pub use event::{Event, MESSAGE};
 pub use limits::{Limits, Oversize};
 pub use parser::{Filter, Item, ParseError, Parser};
