@@ -16,7 +16,8 @@ pub struct Event {
     /// Its data: the lines of its `data` fields, with a line feed between each two. Where one chunk of the stream
     /// held it, it is a view of that chunk and keeps it in memory.
     pub data: Text,
-    /// The last event id at this event: its own, else that of the event before; empty if there was none.
+    /// The last event id at this event: its own, else that of the event before; empty if there was none. It too may be a
+    /// view of its chunk.
     pub id: Text,
 }
 

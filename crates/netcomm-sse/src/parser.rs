@@ -1,0 +1,289 @@
+//! Bytes of an event stream in, what they say out (WHATWG HTML §9.2.5 and §9.2.6). Pure.
+//!
+//! No byte is looked at twice for its line end, and none of data is copied that lies in one chunk and in one line.
+
+mod cut;
+mod data;
+mod eol;
+mod error;
+mod field;
+mod item;
+mod last_id;
+mod open;
+#[cfg(test)]
+mod tests;
+mod text;
+mod types;
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use bytes::Bytes;
+use netcomm_core::Text;
+
+use crate::limits::{Limits, Oversize};
+use cut::Cut;
+pub use error::ParseError;
+use field::Field;
+pub use item::Item;
+use open::Open;
+pub use types::Filter;
+
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// So many waiting chunks need no memory that would not stay anyhow.
+const SPARE_CHUNKS: usize = 32;
+
+/// Reads event streams, one after the other.
+///
+/// Chunks go in by [`feed`](Self::feed) as they come, items come out of [`next_item`](Self::next_item); where a chunk ends
+/// makes no difference. Whatever a server may write is read as browsers read it: malformed UTF-8 becomes U+FFFD, and lines
+/// that say nothing are passed over. [`Limits`] alone make errors.
+///
+/// Memory: the chunks that wait, the data of the block that is being read, and, up to `line_bytes` each, its type, its id and
+/// one line that is not whole. A parser that is asked for more than it was fed keeps no chunk but for large data of a block
+/// that is not over.
+///
+/// # Examples
+///
+/// ```
+/// use netcomm_sse::{Item, Parser};
+///
+/// let mut parser = Parser::new();
+/// parser.feed("id: 7\nda");
+/// assert!(parser.next_item().is_none());
+/// parser.feed("ta: hello\n\n");
+/// let Some(Ok(Item::Event(event))) = parser.next_item() else { panic!("an event") };
+/// assert_eq!((&*event.event_type, &*event.data, &*event.id), ("message", "hello", "7"));
+/// ```
+#[derive(Default)]
+pub struct Parser {
+    /// What is being read, and up to where.
+    chunk: Bytes,
+    at: usize,
+    waiting: VecDeque<Bytes>,
+    /// How much of a byte order mark was seen; all of it also where there is none.
+    bom: usize,
+    /// The last byte was a CR: a LF that follows belongs to it.
+    skip_lf: bool,
+    has_failed: bool,
+    cut: Cut,
+    open: Open,
+}
+
+impl Parser {
+    /// One that stands at the beginning of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.open.limits = limits;
+        self
+    }
+
+    /// The same with or without [`Item::Comment`]. Default: without.
+    #[must_use]
+    pub fn with_comments(mut self, comments: bool) -> Self {
+        self.open.comments = comments;
+        self
+    }
+
+    /// The same with a last event id that is known from before.
+    #[must_use]
+    pub fn with_last_event_id(mut self, id: impl Into<Text>) -> Self {
+        self.open.last_id.set(id.into());
+        self
+    }
+
+    /// Which types are wanted from now on; `None`, the default: all. Events of others are dropped before any work is done on
+    /// their data. Their ids count all the same, and so do the limits.
+    pub fn set_filter(&mut self, filter: Option<Filter>) {
+        self.open.types.set_filter(filter);
+    }
+
+    /// Adds what comes next, without a copy, behind what was not taken yet. After an error that ends the stream it is
+    /// dropped.
+    pub fn feed(&mut self, chunk: impl Into<Bytes>) {
+        let chunk = chunk.into();
+        if !self.has_failed && !chunk.is_empty() {
+            self.waiting.push_back(chunk);
+        }
+    }
+
+    /// The next item, or `None` if it needs more bytes.
+    ///
+    /// # Errors
+    ///
+    /// A limit was passed. Whether something comes after that is said by [`Limits::oversize`].
+    pub fn next_item(&mut self) -> Option<Result<Item, ParseError>> {
+        loop {
+            if self.at == self.chunk.len() && !self.next_chunk() {
+                return None;
+            }
+            let found = if self.is_plain() { self.lines() } else { self.rest_of_line() };
+            match found {
+                None => {}
+                Some(Err(error)) => return Some(Err(self.fail(error))),
+                item => return item,
+            }
+        }
+    }
+
+    /// The stream is over; what comes next is another. What is incomplete is dropped, and so is what was fed and not taken.
+    /// The last event id stays.
+    pub fn end(&mut self) {
+        self.drop_chunks();
+        self.bom = 0;
+        self.skip_lf = false;
+        self.has_failed = false;
+        self.cut = Cut::default();
+        self.open.drop_block();
+    }
+
+    /// The last event id, as of the last blank line; empty if there was none. It is what a new request says in its
+    /// `Last-Event-ID` field.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        self.open.last_id.as_str()
+    }
+
+    /// Whether a line begins here.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.bom == BOM.len() && !self.skip_lf && !self.cut.is_some()
+    }
+
+    fn next_chunk(&mut self) -> bool {
+        self.open.leave(&self.chunk);
+        self.at = 0;
+        if let Some(chunk) = self.waiting.pop_front() {
+            self.chunk = chunk;
+            return true;
+        }
+        self.chunk = Bytes::new();
+        self.waiting.shrink_to(SPARE_CHUNKS);
+        false
+    }
+
+    /// Whole lines of the chunk, up to the first that says something at once. What remains without an end begins a line
+    /// that is cut.
+    fn lines(&mut self) -> Option<Result<Item, ParseError>> {
+        let Self { chunk, at, skip_lf, cut, open, .. } = self;
+        loop {
+            let rest = &chunk[*at..];
+            let start = *at;
+            let (mut field, mut value) = Field::at_start(rest);
+            let Some(end) = eol::find(&rest[value..]).map(|end| value + end) else {
+                *at = chunk.len();
+                if rest.is_empty() {
+                    return None;
+                }
+                cut.begin();
+                return open.push(cut, chunk, rest).map(Err);
+            };
+            *at += end + 1;
+            if rest[end] == b'\r' {
+                match rest.get(end + 1) {
+                    Some(b'\n') => *at += 1,
+                    Some(_) => {}
+                    None => *skip_lf = true,
+                }
+            }
+            let found = if end == 0 {
+                open.dispatch(chunk).map(Ok)
+            } else {
+                if field == Field::Unknown {
+                    // One without a colon is a name alone.
+                    field = Field::of(&rest[..end]);
+                    value = end;
+                } else if field.strips_space() && rest[value] == b' ' {
+                    value += 1;
+                }
+                if open.is_excess(field, end, end - value)
+                    && let Some(what) = open.excess(field, end, value)
+                {
+                    open.spoil(what).map(Err)
+                } else {
+                    open.line(field, chunk, start + value, start + end).map(Ok)
+                }
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+
+    /// What stands before the beginning of a line in a new chunk.
+    fn rest_of_line(&mut self) -> Option<Result<Item, ParseError>> {
+        let next = self.chunk[self.at];
+        if self.bom < BOM.len() {
+            return self.byte_order_mark(next).map(Err);
+        }
+        if std::mem::take(&mut self.skip_lf) && next == b'\n' {
+            self.at += 1;
+            return None;
+        }
+        let Self { chunk, at, skip_lf, cut, open, .. } = self;
+        if !cut.is_some() {
+            return None;
+        }
+        let rest = &chunk[*at..];
+        let end = eol::find(rest);
+        if end != Some(0) {
+            let end = end.unwrap_or(rest.len());
+            *at += end;
+            return open.push(cut, chunk, &rest[..end]).map(Err);
+        }
+        *at += 1;
+        *skip_lf = next == b'\r';
+        open.finish(cut, chunk)
+    }
+
+    fn byte_order_mark(&mut self, next: u8) -> Option<ParseError> {
+        if BOM[self.bom] == next {
+            self.bom += 1;
+            self.at += 1;
+            return None;
+        }
+        let seen = std::mem::replace(&mut self.bom, BOM.len());
+        if seen == 0 {
+            return None;
+        }
+        // It was none: its bytes begin the first line.
+        self.cut.begin();
+        self.open.push(&mut self.cut, &self.chunk, &BOM[..seen])
+    }
+
+    #[cold]
+    fn fail(&mut self, error: ParseError) -> ParseError {
+        if self.open.limits.oversize == Oversize::Fail {
+            self.drop_chunks();
+            self.cut = Cut::default();
+            self.open.drop_block();
+            self.has_failed = true;
+        }
+        error
+    }
+
+    fn drop_chunks(&mut self) {
+        self.chunk = Bytes::new();
+        self.at = 0;
+        self.waiting = VecDeque::new();
+    }
+}
+
+impl fmt::Debug for Parser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parser")
+            .field("limits", &self.open.limits)
+            .field("comments", &self.open.comments)
+            .field("types", &self.open.types)
+            .field("last_event_id", &self.last_event_id())
+            .field("waiting", &self.waiting.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! The last event id, and the one that a blank line will make it.
+
+use bytes::Bytes;
+use netcomm_core::Text;
+
+use super::text;
+
+/// As much as may stay allocated for nothing.
+const SPARE_BYTES: usize = 1024;
+
+/// The last event id, in memory of its own: a stream that is silent keeps no chunk.
+#[derive(Default)]
+pub(super) struct LastId {
+    id: String,
+    /// What events without an id of their own share, once one of them came.
+    shared: Option<Text>,
+    pending: Pending,
+    /// Read in parts, or from a chunk that is used up.
+    parked: Text,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Pending {
+    #[default]
+    None,
+    /// In the chunk that is being read.
+    Here(usize, usize),
+    Parked,
+}
+
+impl LastId {
+    pub(super) fn as_str(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn set(&mut self, id: Text) {
+        self.change(&id);
+        self.shared = (!id.is_empty()).then_some(id);
+    }
+
+    fn change(&mut self, id: &str) {
+        self.shared = None;
+        self.id.clear();
+        if self.id.capacity() > SPARE_BYTES {
+            self.id.shrink_to(SPARE_BYTES.max(id.len()));
+        }
+        self.id.push_str(id);
+    }
+
+    /// An `id` field in the chunk that is being read. One with a NUL means nothing.
+    #[inline]
+    pub(super) fn line(&mut self, chunk: &[u8], start: usize, end: usize) {
+        if !chunk[start..end].contains(&0) {
+            if matches!(self.pending, Pending::Parked) {
+                self.parked = Text::default();
+            }
+            self.pending = Pending::Here(start, end);
+        }
+    }
+
+    /// An `id` field that came in parts.
+    pub(super) fn parts(&mut self, value: &[u8]) {
+        if !value.contains(&0) {
+            self.park(value);
+        }
+    }
+
+    fn park(&mut self, value: &[u8]) {
+        self.parked = text::copy(value);
+        self.pending = Pending::Parked;
+    }
+
+    /// The chunk is used up.
+    pub(super) fn leave(&mut self, chunk: &[u8]) {
+        if let Pending::Here(start, end) = self.pending {
+            self.park(&chunk[start..end]);
+        }
+    }
+
+    pub(super) fn clear_pending(&mut self) {
+        self.pending = Pending::None;
+        self.parked = Text::default();
+    }
+
+    /// The blank line: the id of the event that ends here.
+    #[inline]
+    pub(super) fn commit(&mut self, chunk: &Bytes) -> Text {
+        let id = match self.pending {
+            Pending::None => return self.shared(),
+            Pending::Here(start, end) => text::part(chunk, start, end),
+            Pending::Parked => std::mem::take(&mut self.parked),
+        };
+        self.pending = Pending::None;
+        self.change(&id);
+        id
+    }
+
+    /// The same where nobody wants the event: whether it has changed.
+    pub(super) fn commit_unseen(&mut self, chunk: &[u8]) -> bool {
+        let parked = std::mem::take(&mut self.parked);
+        let id = match std::mem::take(&mut self.pending) {
+            Pending::None => return false,
+            Pending::Here(start, end) => String::from_utf8_lossy(&chunk[start..end]),
+            Pending::Parked => parked.as_str().into(),
+        };
+        let is_new = self.id != *id;
+        if is_new {
+            self.change(&id);
+        }
+        is_new
+    }
+
+    pub(super) fn shared(&mut self) -> Text {
+        if self.id.is_empty() {
+            return Text::default();
+        }
+        self.shared.get_or_insert_with(|| Text::from(self.id.as_str())).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_id_leaves_nothing_behind() {
+        let mut last = LastId::default();
+        let chunk = Bytes::from(vec![b'x'; 100_000]);
+        last.line(&chunk, 0, chunk.len());
+        assert_eq!(last.commit(&chunk).len(), chunk.len());
+        assert_eq!(last.as_str().len(), chunk.len());
+        last.line(&chunk, 0, 1);
+        last.commit(&chunk);
+        assert!(last.id.capacity() <= SPARE_BYTES);
+    }
+
+    #[test]
+    fn events_without_an_id_share_one() {
+        let mut last = LastId::default();
+        let chunk = Bytes::from_static(b"12");
+        assert_eq!(last.commit(&chunk), "");
+        last.line(&chunk, 0, 2);
+        assert_eq!(last.commit(&chunk).as_ptr(), chunk.as_ptr(), "no copy");
+        let shared = last.commit(&chunk);
+        assert_eq!(shared, "12");
+        assert_ne!(shared.as_ptr(), chunk.as_ptr(), "kept for long, it keeps no chunk");
+        assert_eq!(last.commit(&chunk).as_ptr(), shared.as_ptr());
+    }
+}

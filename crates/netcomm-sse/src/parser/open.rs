@@ -1,0 +1,213 @@
+//! The block that is being read: what its lines make of it, and what its blank line makes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::cut::Cut;
+use super::data::Data;
+use super::error::{Large, ParseError};
+use super::field::Field;
+use super::last_id::LastId;
+use super::types::{Kind, Types};
+use super::{Item, text};
+use crate::event::Event;
+use crate::limits::Limits;
+
+/// Where in a line it is known that its data has no room: after the name, since a line feed stands before its value.
+const NO_ROOM: usize = 4;
+
+/// What is known of the block, and what stays from block to block. Places in it are places in the chunk that is being read;
+/// all methods that take a chunk want that one.
+#[derive(Default)]
+pub(super) struct Open {
+    pub(super) limits: Limits,
+    pub(super) comments: bool,
+    pub(super) types: Types,
+    pub(super) last_id: LastId,
+    pub(super) data: Data,
+    kind: Kind,
+    /// Something in it was too large: it makes no event.
+    pub(super) is_spoiled: bool,
+}
+
+impl Open {
+    /// A whole line of a chunk, with its value there.
+    #[inline]
+    pub(super) fn line(&mut self, field: Field, chunk: &Bytes, start: usize, end: usize) -> Option<Item> {
+        match field {
+            Field::Data if !self.is_spoiled => self.data.line(chunk, start, end),
+            Field::Event => self.set_kind(&chunk[start..end]),
+            Field::Id => self.last_id.line(chunk, start, end),
+            Field::Retry => return retry(&chunk[start..end]),
+            Field::Comment if self.comments => return Some(Item::Comment(text::part(chunk, start, end))),
+            Field::Data | Field::Comment | Field::Unknown => {}
+        }
+        None
+    }
+
+    /// A line that came in parts; data has arrived already.
+    pub(super) fn parts(&mut self, field: Field, value: &[u8]) -> Option<Item> {
+        match field {
+            Field::Event => self.set_kind(value),
+            Field::Id => self.last_id.parts(value),
+            Field::Retry => return retry(value),
+            Field::Comment if self.comments => return Some(Item::Comment(text::copy(value))),
+            Field::Data | Field::Comment | Field::Unknown => {}
+        }
+        None
+    }
+
+    #[inline]
+    fn set_kind(&mut self, name: &[u8]) {
+        self.types.forget(self.kind);
+        self.kind = self.types.find(name);
+    }
+
+    /// Whether a whole line has to be looked at more closely: it may be too large.
+    #[inline]
+    pub(super) fn is_excess(&self, field: Field, line_bytes: usize, value_bytes: usize) -> bool {
+        line_bytes > self.limits.line_bytes
+            || field == Field::Data && self.data.room(self.limits.event_bytes).is_none_or(|room| value_bytes > room)
+    }
+
+    /// What of a whole line is too large. Its value begins at `value_at`.
+    #[cold]
+    pub(super) fn excess(&self, field: Field, line_bytes: usize, value_at: usize) -> Option<Large> {
+        let first = match self.data.room(self.limits.event_bytes) {
+            _ if field != Field::Data => None,
+            None => Some(NO_ROOM),
+            Some(room) => (line_bytes - value_at > room).then_some(value_at + room),
+        };
+        self.which(line_bytes, first)
+    }
+
+    /// Which limit is passed first on the wire: that one is told, however the stream is cut. `event` is the place in the
+    /// line of the first byte that is too many for the event.
+    fn which(&self, line_bytes: usize, event: Option<usize>) -> Option<Large> {
+        let line = (line_bytes > self.limits.line_bytes).then_some(self.limits.line_bytes);
+        match (line, event.filter(|_| !self.is_spoiled)) {
+            (Some(line), Some(event)) if event < line => Some(Large::Event),
+            (Some(_), _) => Some(Large::Line),
+            (None, event) => event.map(|_| Large::Event),
+        }
+    }
+
+    /// More of a line that is cut.
+    pub(super) fn push(&mut self, cut: &mut Cut, chunk: &Bytes, part: &[u8]) -> Option<ParseError> {
+        let (mut rest, mut first) = (part, None);
+        if cut.is_name() {
+            let found = cut.name(part);
+            rest = found.map_or(&[], |(_, value_at)| &part[value_at..]);
+            if let Some((Field::Data, _)) = found
+                && !self.open_data(chunk, rest.len())
+            {
+                first = Some(NO_ROOM);
+            }
+        }
+        let line_bytes = cut.seen + part.len();
+        match cut.value_in(rest) {
+            Some((Field::Data, value)) if !self.is_spoiled && first.is_none() => {
+                let room = self.data.left(self.limits.event_bytes);
+                if value.len() > room {
+                    first = Some(line_bytes - value.len() + room);
+                } else {
+                    self.data.part(value);
+                }
+            }
+            Some((Field::Data | Field::Unknown, _)) | None => {}
+            Some((Field::Comment, _)) if !self.comments => {}
+            Some((_, value)) if line_bytes <= self.limits.line_bytes => cut.value.extend_from_slice(value),
+            Some(_) => {}
+        }
+        cut.seen = line_bytes;
+        let what = self.which(line_bytes, first)?;
+        if what == Large::Line {
+            cut.ignore();
+        }
+        self.spoil(what)
+    }
+
+    /// The end of a line that was cut.
+    pub(super) fn finish(&mut self, cut: &mut Cut, chunk: &Bytes) -> Option<Result<Item, ParseError>> {
+        let found = match cut.end() {
+            (Field::Data, true) if !self.open_data(chunk, 0) => self.spoil(Large::Event).map(Err),
+            (field, _) => self.parts(field, &cut.value).map(Ok),
+        };
+        cut.drop_value();
+        found
+    }
+
+    /// A line of data begins that is cut, if one more line has room.
+    fn open_data(&mut self, chunk: &Bytes, in_sight: usize) -> bool {
+        let has_room = self.is_spoiled || self.data.room(self.limits.event_bytes).is_some();
+        if has_room && !self.is_spoiled {
+            self.data.open_line(chunk, in_sight);
+        }
+        has_room
+    }
+
+    /// Something was too large. The first time in a block it is told.
+    #[cold]
+    pub(super) fn spoil(&mut self, what: Large) -> Option<ParseError> {
+        self.data.clear();
+        let is_first = !std::mem::replace(&mut self.is_spoiled, true);
+        is_first.then(|| {
+            ParseError::new(
+                what,
+                match what {
+                    Large::Line => self.limits.line_bytes,
+                    Large::Event => self.limits.event_bytes,
+                },
+            )
+        })
+    }
+
+    /// The blank line.
+    #[inline]
+    pub(super) fn dispatch(&mut self, chunk: &Bytes) -> Option<Item> {
+        let kind = std::mem::take(&mut self.kind);
+        if self.data.is_none() || !self.types.is_wanted(kind) {
+            return self.dispatch_no_event(kind, chunk);
+        }
+        let event_type = self.types.name(kind);
+        self.types.forget(kind);
+        let id = self.last_id.commit(chunk);
+        let data = self.data.take(chunk)?;
+        Some(Item::Event(Event { event_type, data, id }))
+    }
+
+    fn dispatch_no_event(&mut self, kind: Kind, chunk: &Bytes) -> Option<Item> {
+        self.types.forget(kind);
+        self.is_spoiled = false;
+        let is_new = self.last_id.commit_unseen(chunk);
+        if self.data.is_none() {
+            return is_new.then(|| Item::Id(self.last_id.shared()));
+        }
+        self.data.clear();
+        None
+    }
+
+    /// The chunk is used up: what lies in it and is still needed comes away.
+    pub(super) fn leave(&mut self, chunk: &Bytes) {
+        self.data.leave(chunk);
+        self.last_id.leave(chunk);
+    }
+
+    /// The stream is over.
+    pub(super) fn drop_block(&mut self) {
+        self.types.forget(std::mem::take(&mut self.kind));
+        self.data.clear();
+        self.last_id.clear_pending();
+        self.is_spoiled = false;
+    }
+}
+
+/// Digits and nothing else; more than fit are as many as fit.
+fn retry(value: &[u8]) -> Option<Item> {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let millis = value.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
+    Some(Item::Retry(Duration::from_millis(millis)))
+}
