@@ -270,6 +270,27 @@ pub enum Event {
         /// Bytes of its payload.
         bytes: usize,
     },
+    /// An event stream is open ([`Interest::CONNECTION`]).
+    StreamOpened {
+        /// Its URL, redacted.
+        url: String,
+        /// Whether the server was asked to go on behind an event.
+        resumed: bool,
+    },
+    /// An event stream has ended ([`Interest::CONNECTION`]).
+    StreamEnded {
+        /// Why; `None` if its owner ended it.
+        error: Option<ErrorKind>,
+        /// How many events came over it.
+        events: u64,
+        /// How long it was open.
+        took: Duration,
+    },
+    /// An event came over an event stream ([`Interest::MESSAGE`]).
+    EventReceived {
+        /// Bytes of its data.
+        bytes: usize,
+    },
     /// A round trip was measured on a connection ([`Interest::CONNECTION`]).
     RoundTrip {
         /// How long it took.

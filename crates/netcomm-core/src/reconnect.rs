@@ -167,6 +167,12 @@ impl Reconnect {
         self
     }
 
+    /// Whether there is to be no other connection after the first: [`never`](Self::never).
+    #[must_use]
+    pub fn is_never(&self) -> bool {
+        self.max_attempts == Some(0)
+    }
+
     /// How long after the first failure since a stable connection a try may begin. Default: without end.
     pub fn max_elapsed(mut self, max_elapsed: Duration) -> Self {
         self.max_elapsed = Some(max_elapsed);
@@ -250,6 +256,38 @@ pub enum Next {
     RefreshThenAt(Instant),
     /// Nothing.
     GiveUp(GaveUp),
+}
+
+/// A try to connect, as whoever prepares it is told.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// Which one it is since the last stable connection, from 1.
+    pub number: u32,
+    /// Whether the last one was refused for its credentials: get new ones.
+    pub refresh: bool,
+    /// What ended the last one, if there was one.
+    pub cause: Option<Error>,
+}
+
+impl Attempt {
+    /// The try of that number, with nothing before it.
+    #[must_use]
+    pub const fn new(number: u32) -> Self {
+        Self { number, refresh: false, cause: None }
+    }
+
+    /// The same after one that was refused for its credentials.
+    #[must_use]
+    pub fn with_refresh(self, refresh: bool) -> Self {
+        Self { refresh, ..self }
+    }
+
+    /// The same after one that ended so.
+    #[must_use]
+    pub fn with_cause(self, cause: Option<Error>) -> Self {
+        Self { cause, ..self }
+    }
 }
 
 /// The tries of one connection that comes back, for those who make one: told what happens and when, it says what follows.
@@ -373,6 +411,11 @@ impl Schedule {
         if let Link::Waiting { .. } | Link::Lost = self.link {
             self.link = Link::Trying;
         }
+    }
+
+    /// All begins anew, as before the first try; what the peer wants stays.
+    pub fn begin_anew(&mut self) {
+        *self = Self { base: self.base, ..Self::new(self.settings.clone()) };
     }
 
     /// The network changed: what failed may go now. When the next try is due instead, if one is waited for: within 250 ms,

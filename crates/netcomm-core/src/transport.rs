@@ -27,6 +27,14 @@ pub trait HttpTransport: Send + Sync + 'static {
     fn send(&self, request: Request<Body>) -> impl Future<Output = Result<Response<Body>>> + Send;
 }
 
+/// Put into the extensions of a request: its answer is a stream that goes on for as long as somebody reads it.
+///
+/// A transport that knows it sets no limit to the time between two bytes of the body, to the time of the whole, to its rate
+/// and its size, and neither stores the answer, shares it with an equal request, nor repeats the request on its own: all
+/// that is the business of whoever asks. Other transports pass it over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Endless;
+
 /// Any [`HttpTransport`], as a handle that is cheap to clone and has no type parameter.
 #[derive(Clone)]
 pub struct AnyTransport(Arc<dyn HttpTransportDyn>);

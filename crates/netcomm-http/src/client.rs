@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use http::{HeaderMap, HeaderName, Method};
-use netcomm_core::{AnyTransport, Body, Clock, Env, HttpTransport, Policy, Redacted, Result, Scope, Tap, Timeouts};
+use netcomm_core::{
+    AnyTransport, Body, Clock, Endless, Env, HttpTransport, Policy, Redacted, Result, Scope, Tap, Timeouts,
+};
 use url::Url;
 
 pub use self::builder::ClientBuilder;
@@ -342,6 +344,9 @@ impl HttpTransport for Client {
         let mut builder = self.request(parts.method, parts.uri).body(body);
         if !parts.headers.is_empty() {
             builder = builder.headers(parts.headers);
+        }
+        if parts.extensions.get::<Endless>().is_some() {
+            builder = builder.endless();
         }
         Ok(builder.send().await?.into_http())
     }

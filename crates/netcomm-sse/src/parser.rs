@@ -95,8 +95,19 @@ impl Parser {
     /// The same with a last event id that is known from before.
     #[must_use]
     pub fn with_last_event_id(mut self, id: impl Into<Text>) -> Self {
-        self.open.last_id.set(id.into());
+        self.set_last_event_id(id);
         self
+    }
+
+    /// Sets the last event id from here on.
+    pub fn set_last_event_id(&mut self, id: impl Into<Text>) {
+        self.open.last_id.set(id.into());
+    }
+
+    /// Whether something was too large for it, so that it says no more until [`end`](Self::end).
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// Which types are wanted from now on; `None`, the default: all. Events of others are dropped before any work is done on

@@ -24,7 +24,7 @@ pub(crate) use actor::Membership;
 pub use builder::{AtLeastOnce, ConnectionBuilder};
 pub use outbound::{Outbound, Rejected};
 pub use receipt::{Dropped, Receipt, Status};
-pub use session::{Attempt, Greet, Greeting, Link, Prepare, Resume};
+pub use session::{Greet, Greeting, Link, Prepare, Resume};
 use shared::Order;
 pub(crate) use shared::Shared;
 pub use state::{Counts, Delivery, Event, Snapshot, State};

@@ -20,7 +20,6 @@ pub(crate) use answer::check;
 pub(crate) use answer::no_extensions;
 pub(crate) use answer::{Agreed, Asked, check_upgrade};
 pub(crate) use head::{Head, RequestHead, Scan};
-pub use refused::Refused;
 pub(crate) use refused::{BODY_BYTES, chunked_start, length_of};
 #[cfg(feature = "http2")]
 pub(crate) use request::over_h2;

@@ -42,19 +42,18 @@ pub use close::{CloseCode, Closed, Closer};
 pub use cluster::{Cluster, ClusterBuilder, ClusterSnapshot, Member, MemberSnapshot, Strategy};
 pub use connect::{Connect, HttpVersion};
 pub use connection::{
-    Ack, AtLeastOnce, Attempt, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting, Link,
-    Outbound, Prepare, Receipt, Rejected, Resume, Snapshot, State, States, Status,
+    Ack, AtLeastOnce, Connection, ConnectionBuilder, Counts, Delivery, Dropped, Event, Greet, Greeting, Link, Outbound,
+    Prepare, Receipt, Rejected, Resume, Snapshot, State, States, Status,
 };
 #[cfg(feature = "deflate")]
 pub use deflate::Deflate;
 pub use dialect::{Dialect, Plain, Reading, Writing};
 #[cfg(feature = "json")]
 pub use dialect_json::JsonDialect;
-pub use handshake::Refused;
 pub use heartbeat::{Heartbeat, Rtt};
 pub use limits::Limits;
 pub use message::{Kind, Message, Text};
-pub use netcomm_core::{Lagged, Listening, Reconnect, Slow, Subscription, Verdict};
+pub use netcomm_core::{Attempt, Lagged, Listening, Reconnect, Refused, Slow, Subscription, Verdict};
 pub use queue::{Overflow, Priority, QueueLimits};
 pub use role::Role;
 #[cfg(feature = "dial")]

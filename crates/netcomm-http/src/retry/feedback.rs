@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, StatusCode};
+use netcomm_core::retry_after;
 use sfv::{BareItem, List, ListEntry, Parser};
 
 /// draft-ietf-httpapi-ratelimit-headers §4: what is left of a quota.
@@ -25,30 +25,15 @@ pub(crate) struct Feedback {
 
 impl Feedback {
     /// What the head of a response says. What cannot be read says nothing. `wall` is asked only where something depends on it.
-    pub(crate) fn of(status: StatusCode, headers: &HeaderMap, wall: impl Fn() -> SystemTime) -> Self {
+    pub(crate) fn of(status: StatusCode, headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Self {
         let is_failure = status.is_client_error() || status.is_server_error();
-        Self { retry_after: is_failure.then(|| retry_after(headers, &wall)).flatten(), quota: quota(headers) }
+        Self { retry_after: is_failure.then(|| retry_after(headers, wall)).flatten(), quota: quota(headers) }
     }
 
     /// The longer of both waits.
     pub(crate) fn wait(self) -> Option<Duration> {
         self.retry_after.max(self.quota)
     }
-}
-
-/// Of several values the longest wait.
-fn retry_after(headers: &HeaderMap, wall: &dyn Fn() -> SystemTime) -> Option<Duration> {
-    let read = |text: &str| {
-        let text = text.trim_matches([' ', '\t']);
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().ok().or(Some(u64::MAX)).map(believable);
-        }
-        let at = httpdate::parse_http_date(text).ok()?;
-        // The peer's own date tells how far its clock is from ours.
-        let date = headers.get(DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-        Some(at.duration_since(date.unwrap_or_else(wall)).unwrap_or_default())
-    };
-    headers.get_all(RETRY_AFTER).iter().filter_map(|value| read(value.to_str().ok()?)).max()
 }
 
 /// The longest wait for a quota of which nothing is left. Where the field does not say for how long that is, the window

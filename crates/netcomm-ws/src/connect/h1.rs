@@ -5,11 +5,11 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::TRANSFER_ENCODING;
-use netcomm_core::{Error, ErrorKind, Phase, Result};
+use netcomm_core::{Error, ErrorKind, Phase, Refused, Result};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::patience::Patience;
-use crate::handshake::{BODY_BYTES, Head, OPERATION, Refused, Scan, chunked_start, length_of};
+use crate::handshake::{BODY_BYTES, Head, OPERATION, Scan, chunked_start, length_of};
 
 /// As much as is read at a time. Heads are smaller than that, as a rule.
 const STEP_BYTES: usize = 1024;

@@ -15,13 +15,13 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http2::Builder;
 use hyper::ext::Protocol;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use netcomm_core::{Error, ErrorKind, Io, Phase, Result};
+use netcomm_core::{Error, ErrorKind, Io, Phase, Refused, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 
 use super::h1::Bounds;
 use super::patience::Patience;
-use crate::handshake::{BODY_BYTES, OPERATION, Refused, protocol};
+use crate::handshake::{BODY_BYTES, OPERATION, protocol};
 
 /// How much may come before the reader has taken it (RFC 9113 §5.2). Memory follows what comes, not what may.
 const WINDOW_BYTES: u32 = 1024 * 1024;

@@ -4,8 +4,8 @@ use bytes::BytesMut;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use netcomm_core::{
-    CallId, Dial as _, Error, Event, Interest, Io, Observation, Phase, PrivateAddresses, Result, Scope, Stage, Target,
-    TlsTarget,
+    CallId, Dial as _, Error, Event, Interest, Io, Observation, Phase, PrivateAddresses, Refused, Result, Scope, Stage,
+    Target, TlsTarget,
 };
 use tungstenite::handshake::client::generate_key;
 
@@ -17,7 +17,7 @@ use super::patience::Patience;
 use super::places::Places;
 use super::redirect;
 use super::{Connect, HttpVersion};
-use crate::handshake::{self, Ask, Asked, Refused};
+use crate::handshake::{self, Ask, Asked};
 
 /// A connection on which the handshake is done: what comes next are frames.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ impl Connect {
                     let to = redirect::decide(&address, refused.status, &refused.headers, followed, terms)
                         .map_err(|error| error.with_url(&url).with_stage(Stage::Redirect))?;
                     let Some(to) = to else {
-                        let error = refused.into_error(env.clock().now(), || env.clock().wall());
+                        let error = refused.into_error(handshake::OPERATION, env.clock().now(), || env.clock().wall());
                         return Err(error.with_url(&url));
                     };
                     let crossed_origin = !address.is_same_origin(&to);

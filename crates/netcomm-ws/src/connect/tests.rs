@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use netcomm_core::{Env, Error, ErrorKind, Phase, Result};
+use netcomm_core::{Env, Error, ErrorKind, Phase, Refused, Result};
 use netcomm_tests::{ManualClock, ScriptedDialer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tungstenite::handshake::derive_accept_key;
 
 use super::{Connect, Opened};
-use crate::handshake::{Refused, no_extensions};
+use crate::handshake::no_extensions;
 
 pub(super) struct World {
     pub(super) dialer: ScriptedDialer,

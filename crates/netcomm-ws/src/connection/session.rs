@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use netcomm_core::{Error, ErrorKind, Result};
+use netcomm_core::{Attempt, Error, ErrorKind, Result};
 
 use crate::connect::Connect;
 use crate::message::{Message, Text};
@@ -15,18 +15,6 @@ use crate::socket::Socket;
 const MOST_KEPT: usize = 1024;
 
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A try to connect.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Attempt {
-    /// Which one it is since the last stable connection, from 1.
-    pub number: u32,
-    /// Whether the last one was refused for its credentials: get new ones.
-    pub refresh: bool,
-    /// What ended the last one, if there was one.
-    pub cause: Option<Error>,
-}
 
 /// Says anew at each try where to connect, and with what: URL, headers, tokens, subprotocols.
 ///

@@ -41,6 +41,8 @@ pub(super) enum Terms {
 pub(super) static GROUND: &[(&str, Terms)] = &[
     ("http", Terms::Any),
     ("http-body", Terms::Any),
+    // Never in a signature: dates of header fields.
+    ("httpdate", Terms::Any),
     ("bytes", Terms::Any),
     ("futures-core", Terms::Any),
     // Never in a signature: it holds what `Text` promises.

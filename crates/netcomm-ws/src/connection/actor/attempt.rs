@@ -10,7 +10,7 @@ use netcomm_core::{Clock, Error, Phase, Result};
 
 use super::{Actor, End, Failed};
 use crate::connect::Connect;
-use crate::connection::session::{AnyGreet, AnyPrepare, Attempt, Greeting, Link, Resume};
+use crate::connection::session::{AnyGreet, AnyPrepare, Greeting, Link, Resume};
 use crate::connection::shared::{Order, Shared};
 use crate::connection::state::{Event, State};
 use crate::connection::window::{Ack, Seen};
@@ -52,7 +52,7 @@ impl Actor {
             resume: self.resume(),
         };
         // On the heap: it is large, and there only for a moment.
-        let mut trying = Box::pin(one.run(Attempt { number, refresh, cause }));
+        let mut trying = Box::pin(one.run(Attempt::new(number).with_refresh(refresh).with_cause(cause)));
         let opened = poll_fn(|cx| {
             match self.poll_desk(cx) {
                 Poll::Ready(Order::Close(_)) => {

@@ -1,0 +1,155 @@
+//! The one task of a source: drives the stream, and passes on what comes.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use netcomm_core::{Feed, Heard};
+use tokio::sync::{mpsc, watch};
+
+use super::listeners::{Listener, Listeners, union};
+use crate::event::Event;
+use crate::state::{Notice, State};
+use crate::stream::EventStream;
+
+/// What the owner wants of the task.
+pub(super) enum Order {
+    Start,
+    Restart,
+    Close,
+    /// Those who listen are others.
+    Look,
+}
+
+/// Events that are passed on before others of the runtime get their turn.
+const BATCH: usize = 1024;
+
+pub(super) struct Task {
+    stream: EventStream,
+    listeners: Arc<Listeners>,
+    orders: mpsc::UnboundedReceiver<Order>,
+    state: watch::Sender<State>,
+    is_started: bool,
+    version: Option<u64>,
+    events: Vec<Listener>,
+    notices: Vec<Arc<Feed<Notice>>>,
+    /// Those who have to make room before anything more is read.
+    full: Vec<Arc<Feed<Event>>>,
+}
+
+impl Task {
+    pub(super) fn new(
+        stream: EventStream,
+        listeners: Arc<Listeners>,
+        orders: mpsc::UnboundedReceiver<Order>,
+        state: watch::Sender<State>,
+    ) -> Self {
+        Self {
+            stream,
+            listeners,
+            orders,
+            state,
+            is_started: false,
+            version: None,
+            events: Vec::new(),
+            notices: Vec::new(),
+            full: Vec::new(),
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        poll_fn(|cx| self.poll(cx)).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        for _ in 0..BATCH {
+            while let Poll::Ready(order) = self.orders.poll_recv(cx) {
+                match order {
+                    Some(Order::Start) => self.is_started = true,
+                    Some(Order::Restart) => {
+                        self.is_started = true;
+                        self.stream.restart();
+                    }
+                    Some(Order::Look) => self.version = None,
+                    // The end is told whether or not it was ever started.
+                    Some(Order::Close) | None => {
+                        self.is_started = true;
+                        self.full.clear();
+                        self.stream.close();
+                        break;
+                    }
+                }
+            }
+            if !self.is_started {
+                return Poll::Pending;
+            }
+            self.full.retain(|feed| feed.poll_room(cx).is_pending());
+            if !self.full.is_empty() {
+                return Poll::Pending;
+            }
+            self.look();
+            match ready!(self.stream.poll_notice(cx)) {
+                Some(Notice::Event(event)) => self.deliver(event),
+                Some(notice) => self.tell(&notice),
+                None => return Poll::Ready(()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Learns who listens, if that is not who did.
+    fn look(&mut self) {
+        let version = self.listeners.version();
+        if self.version == Some(version) {
+            return;
+        }
+        self.version = Some(version);
+        (self.events, self.notices) = self.listeners.current();
+        self.stream.set_filter(union(&self.events));
+    }
+
+    fn deliver(&mut self, event: Event) {
+        let weight = event.data.len() + event.event_type.len() + event.id.len();
+        let is_wanting = |listener: &Listener| listener.select.matches(&event.event_type);
+        let Some(last) = self.events.iter().rposition(is_wanting) else { return };
+        for at in 0..last {
+            if self.events[at].select.matches(&event.event_type) {
+                self.pass(at, event.clone(), weight);
+            }
+        }
+        self.pass(last, event, weight);
+    }
+
+    fn pass(&mut self, to: usize, event: Event, weight: usize) {
+        let feed = &self.events[to].feed;
+        match feed.push(event, weight) {
+            Heard::Yes => {}
+            Heard::Full => self.full.push(Arc::clone(feed)),
+            Heard::Gone => self.version = None,
+        }
+    }
+
+    fn tell(&mut self, notice: &Notice) {
+        self.state.send_replace(self.stream.state().clone());
+        for feed in &self.notices {
+            if feed.push(notice.clone(), 0) == Heard::Gone {
+                self.version = None;
+            }
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.listeners.end();
+        // A task that its runtime has dropped ends as well.
+        self.state.send_if_modified(|state| {
+            let is_over = state.is_closed();
+            if !is_over {
+                *state = State::Closed(crate::state::End::Owner);
+            }
+            !is_over
+        });
+    }
+}

@@ -1,0 +1,170 @@
+//! While a stream is open.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use http_body::Body as _;
+use netcomm_core::{Error, ErrorKind, Event as Observed, Interest, Observation, Phase as Stage, Verdict};
+
+use super::{Drive, Phase};
+use crate::event::Event;
+use crate::parser::Item;
+use crate::state::{End, Notice};
+
+const OPERATION: &str = "read event stream";
+
+impl Drive {
+    /// The next thing that the stream says; `None` if it is over, or has something to tell.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
+        loop {
+            let Phase::Read { body, .. } = &mut self.phase else { return Poll::Ready(None) };
+            match self.parser.next_item() {
+                Some(Ok(Item::Event(event))) => return Poll::Ready(self.event(event)),
+                Some(Ok(item)) => return Poll::Ready(self.said(item)),
+                Some(Err(error)) => return Poll::Ready(self.too_large(error.into())),
+                None => {}
+            }
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.counts.bytes += data.len() as u64;
+                        self.idle.touch();
+                        self.parser.feed(data);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.lost(error);
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(None) => {
+                    self.finished();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => return self.poll_silence(cx),
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Option<Notice> {
+        if self.sentinel.as_ref().is_some_and(|sentinel| *sentinel == event.data) {
+            self.close(End::Sentinel);
+            return None;
+        }
+        self.counts.events += 1;
+        self.env.tap().emit(Interest::MESSAGE, || {
+            Observation::new(self.env.clock().now(), Observed::EventReceived { bytes: event.data.len() })
+        });
+        if let Some(after) = self.resumed_after.take()
+            && self.gaps.as_ref().is_some_and(|gaps| gaps(&after, &event))
+        {
+            self.notes.push_back(Notice::Event(event));
+            return Some(Notice::Gap { after });
+        }
+        Some(Notice::Event(event))
+    }
+
+    fn said(&mut self, item: Item) -> Option<Notice> {
+        Some(match item {
+            Item::Event(event) => Notice::Event(event),
+            Item::Comment(comment) => Notice::Comment(comment),
+            Item::Id(id) => Notice::Id(id),
+            Item::Retry(wait) => {
+                self.schedule.set_base(Some(wait));
+                Notice::Retry(wait)
+            }
+        })
+    }
+
+    fn too_large(&mut self, error: Error) -> Option<Notice> {
+        if self.parser.has_failed() {
+            self.lost(error);
+            return None;
+        }
+        self.counts.skipped += 1;
+        Some(Notice::Skipped(error))
+    }
+
+    /// Nothing came: what else there is to be done.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
+        // All that came was taken, so that its id may be kept.
+        if let Some(keeper) = &mut self.keeper
+            && let Poll::Ready(Err(error)) = keeper.poll(self.parser.last_event_id(), cx)
+        {
+            return Poll::Ready(Some(Notice::NotKept(error)));
+        }
+        let before = self.network;
+        if self.poll_network(cx).is_ready() {
+            if self.network.generation != before.generation && self.returns() {
+                self.notes.push_back(Notice::NetworkChanged);
+                self.lost(Error::new(ErrorKind::Closed, OPERATION).with_detail("the network changed"));
+                self.hurry();
+                return Poll::Ready(None);
+            }
+            cx.waker().wake_by_ref();
+        }
+        match self.idle.poll(cx) {
+            Some(silence) => {
+                let error = Error::timeout(OPERATION, Stage::Receive);
+                self.lost(error.with_detail(format!("no byte for {silence:?} (idle_timeout)")));
+                Poll::Ready(None)
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// The server ended the stream.
+    fn finished(&mut self) {
+        if self.returns() {
+            return self.lost(Error::new(ErrorKind::Closed, OPERATION).with_detail("the server ended the stream"));
+        }
+        let end = match &self.sentinel {
+            None => End::Finished,
+            Some(_) => End::Failed(
+                Error::new(ErrorKind::Incomplete, OPERATION).with_detail("it ended before the event that ends it"),
+            ),
+        };
+        self.close(end);
+    }
+
+    fn returns(&self) -> bool {
+        !self.schedule.settings().is_never()
+    }
+
+    /// The stream is gone: another one, or none.
+    fn lost(&mut self, error: Error) {
+        let now = self.env.clock().now();
+        self.leave(&error, now);
+        // It has been open, so that the way to it is no fault; what it holds may be.
+        let judged = match error.kind() {
+            ErrorKind::TooLarge
+            | ErrorKind::Denied
+            | ErrorKind::Canceled
+            | ErrorKind::Invalid
+            | ErrorKind::User
+            | ErrorKind::Unsupported => Verdict::Fatal,
+            _ => Verdict::Retry,
+        };
+        self.failed(error, judged, now);
+    }
+
+    /// Lets the stream go.
+    pub(super) fn leave(&mut self, error: &Error, now: Instant) {
+        let Phase::Read { since, events, .. } = self.phase else { return };
+        self.phase = Phase::Due;
+        self.parser.end();
+        self.idle.end();
+        self.resumed_after = None;
+        self.observe_end(since, events, Some(error.kind()));
+        let uptime = now.saturating_duration_since(since);
+        self.notes.push_back(Notice::Lost { cause: error.clone(), uptime });
+    }
+
+    pub(super) fn observe_end(&self, since: Instant, events: u64, error: Option<ErrorKind>) {
+        self.env.tap().emit(Interest::CONNECTION, || {
+            let now = self.env.clock().now();
+            let (events, took) = (self.counts.events - events, now.saturating_duration_since(since));
+            Observation::new(now, Observed::StreamEnded { error, events, took })
+        });
+    }
+}
