@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use netcomm_core::{Clock, Error, Phase, Result};
+use netcomm_core::{Attempt, Clock, Error, Phase, Result};
 
 use super::{Actor, End, Failed};
 use crate::connect::Connect;
