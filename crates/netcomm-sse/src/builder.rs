@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use netcomm_core::{AnyTransport, Body, Env, HttpTransport, Reconnect, Result, Text};
 
 use crate::content_type::ContentType;
@@ -88,6 +88,12 @@ impl Builder {
         V: TryInto<HeaderValue, Error: Into<http::Error>>,
     {
         self.request = self.request.header(name, value);
+        self
+    }
+
+    /// Sets header fields of all requests, each in place of what it was.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.request = self.request.headers(headers);
         self
     }
 

@@ -74,6 +74,24 @@ impl Request {
         self
     }
 
+    /// Sets header fields, each in place of what it was.
+    #[must_use]
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        let mut last = None;
+        for (name, mut value) in headers {
+            let is_first = name.is_some();
+            last = name.or(last);
+            let Some(name) = &last else { continue };
+            value.set_sensitive(value.is_sensitive() || netcomm_core::is_secret_header(name));
+            if is_first {
+                self.headers.insert(name, value);
+            } else {
+                self.headers.append(name, value);
+            }
+        }
+        self
+    }
+
     /// A body. One that can be sent only once ([`Body::try_clone`]) makes a source that cannot come back.
     #[must_use]
     pub fn body(mut self, body: impl Into<Body>) -> Self {
@@ -202,6 +220,19 @@ mod tests {
         assert_eq!(resume, Resume::Fresh);
         let own = Request::new("http://a.example/").header("accept", "*/*").into_http("").expect("a request").0;
         assert_eq!(own.headers()[ACCEPT], "*/*");
+    }
+
+    #[test]
+    fn fields_replace_each_other_by_name() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("a", "1"), ("a", "2"), ("accept", "x/y"), ("authorization", "Bearer s")] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let request = Request::new("http://a.example/").header("a", "0").headers(headers);
+        assert!(!format!("{request:?}").contains("Bearer"), "a secret is known by its name");
+        let sent = request.into_http("").expect("a request").0;
+        assert_eq!(sent.headers().get_all("a").iter().collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(sent.headers()[ACCEPT], "x/y");
     }
 
     #[test]
