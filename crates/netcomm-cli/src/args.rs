@@ -12,7 +12,7 @@ use netcomm::http::{Concurrency, Rate};
 use crate::secret::SecretSource;
 use crate::{exit, trying};
 
-/// HTTP calls and WebSockets from the shell, a proxy for other programs, and a tour of what the client survives
+/// HTTP calls, WebSockets and event streams from the shell, a proxy for other programs, and a tour of what the client survives
 #[derive(Parser)]
 #[command(name = "netcomm", version)]
 pub(crate) struct Cli {
@@ -42,6 +42,11 @@ pub(crate) enum Command {
     /// of, and makes the exit code other than 0. After the end of stdin it waits until no message came for --wait, then says
     /// goodbye; a server that says goodbye with 1000 ends it, too. Ctrl-C says goodbye, a second one does not.
     Ws(Box<Ws>),
+    /// Reads an event stream that comes back: the data of each event become a line
+    ///
+    /// A stream that ended or is lost is opened again, behind the last event that came. A stream asked for with --post is not:
+    /// its end is the end. 204 of the server ends it too. Ctrl-C ends it at once.
+    Sse(Box<Sse>),
     /// Lets other programs use the client, by a change of address
     ///
     /// With --to it is a reverse proxy: all requests go to that origin, whatever host they name. Without it is a forward
@@ -71,6 +76,92 @@ pub(crate) struct Tour {
     /// Writes one JSON object to stdout in place of the story
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Sse {
+    /// The URL
+    pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) ask: SseAsk,
+    #[command(flatten)]
+    pub(crate) show: SseShow,
+    #[command(flatten)]
+    pub(crate) bounds: SseBounds,
+    #[command(flatten)]
+    pub(crate) way: Way,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "What is sent")]
+pub(crate) struct SseAsk {
+    /// A header field; `@FILE` reads fields from a file, one to a line
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// A bearer token, `@FILE`, or `env:VARIABLE`
+    #[arg(long, value_name = "TOKEN")]
+    pub(crate) bearer: Option<SecretSource>,
+    /// Asks by POST with this body: text, `@FILE`, or `-` for stdin; JSON unless -H says otherwise
+    #[arg(long, value_name = "DATA")]
+    pub(crate) post: Option<String>,
+    /// Begins behind the event of this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) last_event_id: Option<String>,
+    /// Begins behind the id in this file, if it is there, and keeps the last one in it
+    #[arg(long, value_name = "FILE", conflicts_with = "last_event_id")]
+    pub(crate) id_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Events")]
+pub(crate) struct SseShow {
+    /// Shows events of this type alone; `PREFIX*` for all that begin so. May be given again
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(crate) types: Vec<String>,
+    /// Writes a JSON object in each line of stdout: for each event, each change of state, and the end
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Shows comments too: on stderr, or as objects
+    #[arg(long)]
+    pub(crate) comments: bool,
+    /// Ends after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// Ends with the event whose data are this, such as [DONE]; it is not shown
+    #[arg(long, value_name = "DATA")]
+    pub(crate) done_when: Option<String>,
+    /// Tells no change of state on stderr
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Tells on stderr what happens to each request
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Args)]
+#[command(next_help_heading = "Bounds")]
+pub(crate) struct SseBounds {
+    /// A stream that ended or is lost is not opened again
+    #[arg(long, conflicts_with = "retry_max_time")]
+    pub(crate) no_reconnect: bool,
+    /// No attempt to come back begins later than that after the loss [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) retry_max_time: Option<Duration>,
+    /// Takes the stream for dead after so much silence [default: 300]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) idle: Option<Duration>,
+    /// Bytes of one event; 10m are 10 MiB. Larger ones are left out [default: 16m]
+    #[arg(long, value_name = "BYTES", value_parser = message_bytes)]
+    pub(crate) max_event: Option<usize>,
+    /// Reads answers that do not say that they are event streams
+    #[arg(long)]
+    pub(crate) any_content_type: bool,
+    /// For a connection: name, TCP, proxy and TLS together [default: 10]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Refuses loopback, private and reserved addresses, also behind names
+    #[arg(long)]
+    pub(crate) deny_private: bool,
 }
 
 #[derive(Args)]

@@ -1,4 +1,4 @@
-//! The command `netcomm`: HTTP calls and WebSockets from the shell, a proxy for other programs, and a tour of what the client survives.
+//! The command `netcomm`: HTTP calls, WebSockets and event streams from the shell, a proxy for other programs, and a tour of what the client survives.
 
 mod args;
 mod cache;
@@ -12,6 +12,7 @@ mod progress;
 mod proxy;
 mod request;
 mod secret;
+mod sse;
 mod tour;
 mod trying;
 mod watch;
@@ -35,8 +36,8 @@ fn main() -> ExitCode {
             return exit::code(&error);
         }
     };
-    // The proxy lets its clients come to an end first, and a WebSocket says goodbye.
-    let ends_itself = matches!(cli.command, Command::Proxy(_) | Command::Ws(_));
+    // The proxy lets its clients come to an end first, a WebSocket says goodbye, an event stream keeps its last id.
+    let ends_itself = matches!(cli.command, Command::Proxy(_) | Command::Ws(_) | Command::Sse(_));
     let code = runtime.block_on(async {
         tokio::select! {
             code = dispatch(cli.command) => code,
@@ -65,6 +66,7 @@ async fn dispatch(command: Command) -> ExitCode {
             }
         },
         Command::Ws(ws) => return ws::run(&ws).await,
+        Command::Sse(sse) => return sse::run(&sse).await,
         Command::Cache(command) => return cache::run(&command).await,
         Command::Proxy(proxy) => return proxy::run(&proxy).await,
         Command::Tour(tour) => return tour::run(&tour).await,

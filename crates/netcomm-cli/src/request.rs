@@ -120,7 +120,11 @@ fn parts(given: &[String]) -> Result<multipart::Form> {
 }
 
 /// A body as it is given: text, `@FILE`, or `-` for stdin, which can be sent once.
-fn body(data: &str) -> Result<Body> {
+///
+/// # Errors
+///
+/// Kind `Io` for a file that cannot be read.
+pub(crate) fn body(data: &str) -> Result<Body> {
     match data.strip_prefix('@') {
         _ if data == "-" => Ok(Body::from_reader(tokio::io::stdin(), None)),
         Some(file) => file_body(Path::new(file)),
