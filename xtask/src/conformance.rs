@@ -1,6 +1,7 @@
 //! `cargo xtask conformance`: suites that hold us to a protocol's own test material.
 
 mod cache;
+mod sse;
 mod ws;
 
 use crate::error::{Result, fail};
@@ -17,6 +18,7 @@ pub(crate) struct Suite {
 /// All suites; a new one is a row here and a room beside this one.
 static SUITES: &[Suite] = &[
     Suite { name: "cache", in_ci: Some(&[]), run: cache::cache },
+    Suite { name: "sse", in_ci: Some(&[]), run: sse::sse },
     Suite { name: "ws", in_ci: Some(&["--quick"]), run: ws::ws },
 ];
 
