@@ -90,6 +90,7 @@ impl Borrow<str> for Text {
 impl TryFrom<Bytes> for Text {
     type Error = Utf8Error;
 
+    #[inline]
     fn try_from(bytes: Bytes) -> Result<Self, Utf8Error> {
         ByteString::try_from(bytes).map(Self)
     }

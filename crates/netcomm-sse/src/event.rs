@@ -13,11 +13,11 @@ pub const MESSAGE: &str = "message";
 pub struct Event {
     /// Its type: what the `event` field named, else `message`. Events of one type share it.
     pub event_type: Text,
-    /// Its data: the lines of its `data` fields, with a line feed between each two. Where one chunk of the stream
-    /// held it, it is a view of that chunk and keeps it in memory.
+    /// Its data: the lines of its `data` fields, with a line feed between each two. More than 256 bytes of
+    /// it that came in one line and one chunk are a view of that chunk, and keep it in memory.
     pub data: Text,
     /// The last event id at this event: its own, else that of the event before; empty if there was none. It too may be a
-    /// view of its chunk.
+    /// view.
     pub id: Text,
 }
 

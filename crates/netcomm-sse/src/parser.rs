@@ -2,11 +2,13 @@
 //!
 //! No byte is looked at twice for its line end, and none of data is copied that lies in one chunk and in one line.
 
+mod chunk;
 mod cut;
 mod data;
 mod eol;
 mod error;
 mod field;
+mod gather;
 mod item;
 mod last_id;
 mod open;
@@ -22,11 +24,13 @@ use bytes::Bytes;
 use netcomm_core::Text;
 
 use crate::limits::{Limits, Oversize};
+use chunk::Chunk;
 use cut::Cut;
+use error::Large;
 pub use error::ParseError;
 use field::Field;
 pub use item::Item;
-use open::Open;
+use open::{Found, Open};
 pub use types::Filter;
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -59,7 +63,7 @@ const SPARE_CHUNKS: usize = 32;
 #[derive(Default)]
 pub struct Parser {
     /// What is being read, and up to where.
-    chunk: Bytes,
+    chunk: Chunk,
     at: usize,
     waiting: VecDeque<Bytes>,
     /// How much of a byte order mark was seen; all of it also where there is none.
@@ -130,16 +134,26 @@ impl Parser {
     /// # Errors
     ///
     /// A limit was passed. Whether something comes after that is said by [`Limits::oversize`].
+    // What is large is made where it is wanted: to hand an event on from call to call costs as much as to find its lines.
+    #[inline]
     pub fn next_item(&mut self) -> Option<Result<Item, ParseError>> {
+        match self.find()? {
+            Found::Event(kind) => Some(Ok(Item::Event(self.open.event(kind, &mut self.chunk)))),
+            Found::TooLarge(what) => Some(Err(self.fail(what))),
+            found => self.open.tell(found).map(Ok),
+        }
+    }
+
+    /// The next thing to be told.
+    #[inline(never)]
+    fn find(&mut self) -> Option<Found> {
         loop {
             if self.at == self.chunk.len() && !self.next_chunk() {
                 return None;
             }
             let found = if self.is_plain() { self.lines() } else { self.rest_of_line() };
-            match found {
-                None => {}
-                Some(Err(error)) => return Some(Err(self.fail(error))),
-                item => return item,
+            if found.is_some() {
+                return found;
             }
         }
     }
@@ -172,17 +186,17 @@ impl Parser {
         self.open.leave(&self.chunk);
         self.at = 0;
         if let Some(chunk) = self.waiting.pop_front() {
-            self.chunk = chunk;
+            self.chunk = Chunk::new(chunk, !self.open.types.is_filtered());
             return true;
         }
-        self.chunk = Bytes::new();
+        self.chunk = Chunk::default();
         self.waiting.shrink_to(SPARE_CHUNKS);
         false
     }
 
     /// Whole lines of the chunk, up to the first that says something at once. What remains without an end begins a line
     /// that is cut.
-    fn lines(&mut self) -> Option<Result<Item, ParseError>> {
+    fn lines(&mut self) -> Option<Found> {
         let Self { chunk, at, skip_lf, cut, open, .. } = self;
         loop {
             let rest = &chunk[*at..];
@@ -194,7 +208,7 @@ impl Parser {
                     return None;
                 }
                 cut.begin();
-                return open.push(cut, chunk, rest).map(Err);
+                return open.push(cut, chunk, rest);
             };
             *at += end + 1;
             if rest[end] == b'\r' {
@@ -205,7 +219,7 @@ impl Parser {
                 }
             }
             let found = if end == 0 {
-                open.dispatch(chunk).map(Ok)
+                open.dispatch(chunk)
             } else {
                 if field == Field::Unknown {
                     // One without a colon is a name alone.
@@ -217,9 +231,9 @@ impl Parser {
                 if open.is_excess(field, end, end - value)
                     && let Some(what) = open.excess(field, end, value)
                 {
-                    open.spoil(what).map(Err)
+                    open.spoil(what)
                 } else {
-                    open.line(field, chunk, start + value, start + end).map(Ok)
+                    open.line(field, chunk, start + value, start + end)
                 }
             };
             if found.is_some() {
@@ -229,10 +243,10 @@ impl Parser {
     }
 
     /// What stands before the beginning of a line in a new chunk.
-    fn rest_of_line(&mut self) -> Option<Result<Item, ParseError>> {
+    fn rest_of_line(&mut self) -> Option<Found> {
         let next = self.chunk[self.at];
         if self.bom < BOM.len() {
-            return self.byte_order_mark(next).map(Err);
+            return self.byte_order_mark(next);
         }
         if std::mem::take(&mut self.skip_lf) && next == b'\n' {
             self.at += 1;
@@ -247,14 +261,14 @@ impl Parser {
         if end != Some(0) {
             let end = end.unwrap_or(rest.len());
             *at += end;
-            return open.push(cut, chunk, &rest[..end]).map(Err);
+            return open.push(cut, chunk, &rest[..end]);
         }
         *at += 1;
         *skip_lf = next == b'\r';
         open.finish(cut, chunk)
     }
 
-    fn byte_order_mark(&mut self, next: u8) -> Option<ParseError> {
+    fn byte_order_mark(&mut self, next: u8) -> Option<Found> {
         if BOM[self.bom] == next {
             self.bom += 1;
             self.at += 1;
@@ -270,18 +284,18 @@ impl Parser {
     }
 
     #[cold]
-    fn fail(&mut self, error: ParseError) -> ParseError {
+    fn fail(&mut self, what: Large) -> ParseError {
         if self.open.limits.oversize == Oversize::Fail {
             self.drop_chunks();
             self.cut = Cut::default();
             self.open.drop_block();
             self.has_failed = true;
         }
-        error
+        self.open.error(what)
     }
 
     fn drop_chunks(&mut self) {
-        self.chunk = Bytes::new();
+        self.chunk = Chunk::default();
         self.at = 0;
         self.waiting = VecDeque::new();
     }

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use netcomm_core::Text;
 
+use super::chunk::Chunk;
+use super::gather::Gather;
 use super::text;
 
 /// So much is copied rather than to keep a chunk for it that is used up.
@@ -12,7 +14,7 @@ const COPIED_BYTES: usize = 1024;
 #[derive(Default)]
 pub(super) struct Data {
     held: Held,
-    gathered: Vec<u8>,
+    gathered: Gather,
     /// How long the last gathered data was: the next is often as long.
     hint: usize,
 }
@@ -60,7 +62,7 @@ impl Data {
             self.held = Held::Here(start, end);
         } else {
             self.open_line(chunk, end - start);
-            self.gathered.extend_from_slice(&chunk[start..end]);
+            self.gathered.push(&chunk[start..end]);
         }
     }
 
@@ -75,12 +77,12 @@ impl Data {
             Held::Kept(bytes) => self.gather(&bytes, in_sight),
             Held::Gathered => {}
         }
-        self.gathered.push(b'\n');
+        self.gathered.push(b"\n");
     }
 
     fn gather(&mut self, first: &[u8], in_sight: usize) {
         self.reserve(first.len() + 1 + in_sight);
-        self.gathered.extend_from_slice(first);
+        self.gathered.push(first);
     }
 
     fn reserve(&mut self, known: usize) {
@@ -89,58 +91,49 @@ impl Data {
 
     /// A part of the line that was opened.
     pub(super) fn part(&mut self, part: &[u8]) {
-        self.gathered.extend_from_slice(part);
+        self.gathered.push(part);
     }
 
     /// The chunk is used up.
-    pub(super) fn leave(&mut self, chunk: &Bytes) {
+    pub(super) fn leave(&mut self, chunk: &Chunk) {
         if let Held::Here(start, end) = self.held {
             if end - start > COPIED_BYTES {
-                self.held = Held::Kept(chunk.slice(start..end));
+                self.held = Held::Kept(chunk.slice(start, end));
             } else {
-                self.gathered.extend_from_slice(&chunk[start..end]);
+                self.gathered.push(&chunk[start..end]);
                 self.held = Held::Gathered;
             }
         }
     }
 
-    /// All of it, if there was a line.
+    /// All of it.
     #[inline]
-    pub(super) fn take(&mut self, chunk: &Bytes) -> Option<Text> {
-        match self.held {
-            Held::None => None,
-            Held::Here(start, end) => {
-                self.held = Held::None;
-                Some(text::part(chunk, start, end))
-            }
-            Held::Kept(_) | Held::Gathered => Some(self.take_copy()),
+    pub(super) fn take(&mut self, chunk: &mut Chunk) -> Text {
+        if let Held::Here(start, end) = self.held {
+            self.held = Held::None;
+            return chunk.text(start, end);
         }
+        self.take_other()
     }
 
-    fn take_copy(&mut self) -> Text {
+    fn take_other(&mut self) -> Text {
         if let Held::Kept(bytes) = std::mem::take(&mut self.held) {
             return text::part(&bytes, 0, bytes.len());
         }
-        let mut data = std::mem::take(&mut self.gathered);
-        self.hint = data.len();
-        // Whoever keeps the event shall not keep what a guess was too large.
-        if data.capacity() / 2 > data.len() {
-            data.shrink_to_fit();
-        }
-        text::own(data)
+        self.hint = self.gathered.len();
+        self.gathered.take()
     }
 
     /// Nobody wants it. The memory goes where it is more than may stay.
     pub(super) fn clear(&mut self) {
         self.held = Held::None;
         self.gathered.clear();
-        self.gathered.shrink_to(COPIED_BYTES);
     }
 
     /// Bytes that are allocated.
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
         let kept = if let Held::Kept(bytes) = &self.held { bytes.len() } else { 0 };
-        self.gathered.capacity() + kept
+        self.gathered.allocated() + kept
     }
 }

@@ -3,7 +3,7 @@
 use memchr::memchr2;
 
 /// So far a line is looked at a word at a time.
-const NEAR: usize = 64;
+const NEAR: usize = 32;
 const WORD: usize = 8;
 /// In each byte of a word: 14, the byte after a carriage return; and the highest bit.
 const BELOW: u64 = u64::from_le_bytes([b'\r' + 1; WORD]);

@@ -1,8 +1,8 @@
 //! The last event id, and the one that a blank line will make it.
 
-use bytes::Bytes;
 use netcomm_core::Text;
 
+use super::chunk::Chunk;
 use super::text;
 
 /// As much as may stay allocated for nothing.
@@ -50,7 +50,7 @@ impl LastId {
     /// An `id` field in the chunk that is being read. One with a NUL means nothing.
     #[inline]
     pub(super) fn line(&mut self, chunk: &[u8], start: usize, end: usize) {
-        if !chunk[start..end].contains(&0) {
+        if chunk[start..end].iter().all(|&byte| byte != 0) {
             if matches!(self.pending, Pending::Parked) {
                 self.parked = Text::default();
             }
@@ -84,10 +84,11 @@ impl LastId {
 
     /// The blank line: the id of the event that ends here.
     #[inline]
-    pub(super) fn commit(&mut self, chunk: &Bytes) -> Text {
+    pub(super) fn commit(&mut self, chunk: &mut Chunk) -> Text {
         let id = match self.pending {
+            Pending::None if self.id.is_empty() => return Text::default(),
             Pending::None => return self.shared(),
-            Pending::Here(start, end) => text::part(chunk, start, end),
+            Pending::Here(start, end) => chunk.text(start, end),
             Pending::Parked => std::mem::take(&mut self.parked),
         };
         self.pending = Pending::None;
@@ -120,30 +121,31 @@ impl LastId {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
     fn a_long_id_leaves_nothing_behind() {
         let mut last = LastId::default();
-        let chunk = Bytes::from(vec![b'x'; 100_000]);
-        last.line(&chunk, 0, chunk.len());
-        assert_eq!(last.commit(&chunk).len(), chunk.len());
+        let chunk = &mut Chunk::new(vec![b'x'; 100_000].into(), true);
+        last.line(chunk, 0, chunk.len());
+        assert_eq!(last.commit(chunk).len(), chunk.len());
         assert_eq!(last.as_str().len(), chunk.len());
-        last.line(&chunk, 0, 1);
-        last.commit(&chunk);
+        last.line(chunk, 0, 1);
+        last.commit(chunk);
         assert!(last.id.capacity() <= SPARE_BYTES);
     }
 
     #[test]
     fn events_without_an_id_share_one() {
         let mut last = LastId::default();
-        let chunk = Bytes::from_static(b"12");
-        assert_eq!(last.commit(&chunk), "");
-        last.line(&chunk, 0, 2);
-        assert_eq!(last.commit(&chunk).as_ptr(), chunk.as_ptr(), "no copy");
-        let shared = last.commit(&chunk);
+        let chunk = &mut Chunk::new(Bytes::from_static(b"12"), true);
+        assert_eq!(last.commit(chunk), "");
+        last.line(chunk, 0, 2);
+        assert_eq!(last.commit(chunk), "12");
+        let shared = last.commit(chunk);
         assert_eq!(shared, "12");
-        assert_ne!(shared.as_ptr(), chunk.as_ptr(), "kept for long, it keeps no chunk");
-        assert_eq!(last.commit(&chunk).as_ptr(), shared.as_ptr());
+        assert_eq!(last.commit(chunk).as_ptr(), shared.as_ptr());
     }
 }

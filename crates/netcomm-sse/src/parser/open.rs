@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use netcomm_core::Text;
 
+use super::chunk::Chunk;
 use super::cut::Cut;
 use super::data::Data;
 use super::error::{Large, ParseError};
@@ -27,32 +28,44 @@ pub(super) struct Open {
     pub(super) last_id: LastId,
     pub(super) data: Data,
     kind: Kind,
+    /// The last one, until it is told.
+    comment: Text,
     /// Something in it was too large: it makes no event.
     pub(super) is_spoiled: bool,
+}
+
+/// What is to be told. The rest of it lies in [`Open`].
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Found {
+    Event(Kind),
+    Comment,
+    Retry(u64),
+    Id,
+    TooLarge(Large),
 }
 
 impl Open {
     /// A whole line of a chunk, with its value there.
     #[inline]
-    pub(super) fn line(&mut self, field: Field, chunk: &Bytes, start: usize, end: usize) -> Option<Item> {
+    pub(super) fn line(&mut self, field: Field, chunk: &[u8], start: usize, end: usize) -> Option<Found> {
         match field {
             Field::Data if !self.is_spoiled => self.data.line(chunk, start, end),
             Field::Event => self.set_kind(&chunk[start..end]),
             Field::Id => self.last_id.line(chunk, start, end),
             Field::Retry => return retry(&chunk[start..end]),
-            Field::Comment if self.comments => return Some(Item::Comment(text::part(chunk, start, end))),
+            Field::Comment if self.comments => return Some(self.comment(&chunk[start..end])),
             Field::Data | Field::Comment | Field::Unknown => {}
         }
         None
     }
 
     /// A line that came in parts; data has arrived already.
-    pub(super) fn parts(&mut self, field: Field, value: &[u8]) -> Option<Item> {
+    fn parts(&mut self, field: Field, value: &[u8]) -> Option<Found> {
         match field {
             Field::Event => self.set_kind(value),
             Field::Id => self.last_id.parts(value),
             Field::Retry => return retry(value),
-            Field::Comment if self.comments => return Some(Item::Comment(text::copy(value))),
+            Field::Comment if self.comments => return Some(self.comment(value)),
             Field::Data | Field::Comment | Field::Unknown => {}
         }
         None
@@ -62,6 +75,11 @@ impl Open {
     fn set_kind(&mut self, name: &[u8]) {
         self.types.forget(self.kind);
         self.kind = self.types.find(name);
+    }
+
+    fn comment(&mut self, text: &[u8]) -> Found {
+        self.comment = text::copy(text);
+        Found::Comment
     }
 
     /// Whether a whole line has to be looked at more closely: it may be too large.
@@ -94,7 +112,7 @@ impl Open {
     }
 
     /// More of a line that is cut.
-    pub(super) fn push(&mut self, cut: &mut Cut, chunk: &Bytes, part: &[u8]) -> Option<ParseError> {
+    pub(super) fn push(&mut self, cut: &mut Cut, chunk: &[u8], part: &[u8]) -> Option<Found> {
         let (mut rest, mut first) = (part, None);
         if cut.is_name() {
             let found = cut.name(part);
@@ -129,17 +147,17 @@ impl Open {
     }
 
     /// The end of a line that was cut.
-    pub(super) fn finish(&mut self, cut: &mut Cut, chunk: &Bytes) -> Option<Result<Item, ParseError>> {
+    pub(super) fn finish(&mut self, cut: &mut Cut, chunk: &[u8]) -> Option<Found> {
         let found = match cut.end() {
-            (Field::Data, true) if !self.open_data(chunk, 0) => self.spoil(Large::Event).map(Err),
-            (field, _) => self.parts(field, &cut.value).map(Ok),
+            (Field::Data, true) if !self.open_data(chunk, 0) => self.spoil(Large::Event),
+            (field, _) => self.parts(field, &cut.value),
         };
         cut.drop_value();
         found
     }
 
     /// A line of data begins that is cut, if one more line has room.
-    fn open_data(&mut self, chunk: &Bytes, in_sight: usize) -> bool {
+    fn open_data(&mut self, chunk: &[u8], in_sight: usize) -> bool {
         let has_room = self.is_spoiled || self.data.room(self.limits.event_bytes).is_some();
         if has_room && !self.is_spoiled {
             self.data.open_line(chunk, in_sight);
@@ -149,47 +167,63 @@ impl Open {
 
     /// Something was too large. The first time in a block it is told.
     #[cold]
-    pub(super) fn spoil(&mut self, what: Large) -> Option<ParseError> {
+    pub(super) fn spoil(&mut self, what: Large) -> Option<Found> {
         self.data.clear();
         let is_first = !std::mem::replace(&mut self.is_spoiled, true);
-        is_first.then(|| {
-            ParseError::new(
-                what,
-                match what {
-                    Large::Line => self.limits.line_bytes,
-                    Large::Event => self.limits.event_bytes,
-                },
-            )
-        })
+        is_first.then_some(Found::TooLarge(what))
     }
 
     /// The blank line.
     #[inline]
-    pub(super) fn dispatch(&mut self, chunk: &Bytes) -> Option<Item> {
+    pub(super) fn dispatch(&mut self, chunk: &[u8]) -> Option<Found> {
         let kind = std::mem::take(&mut self.kind);
-        if self.data.is_none() || !self.types.is_wanted(kind) {
-            return self.dispatch_no_event(kind, chunk);
+        if !self.data.is_none() && self.types.is_wanted(kind) {
+            return Some(Found::Event(kind));
         }
-        let event_type = self.types.name(kind);
-        self.types.forget(kind);
-        let id = self.last_id.commit(chunk);
-        let data = self.data.take(chunk)?;
-        Some(Item::Event(Event { event_type, data, id }))
+        self.dispatch_no_event(kind, chunk)
     }
 
-    fn dispatch_no_event(&mut self, kind: Kind, chunk: &Bytes) -> Option<Item> {
+    fn dispatch_no_event(&mut self, kind: Kind, chunk: &[u8]) -> Option<Found> {
         self.types.forget(kind);
         self.is_spoiled = false;
         let is_new = self.last_id.commit_unseen(chunk);
         if self.data.is_none() {
-            return is_new.then(|| Item::Id(self.last_id.shared()));
+            return is_new.then_some(Found::Id);
         }
         self.data.clear();
         None
     }
 
+    /// The event that was found. Made in its place: to hand its many words on from call to call would cost more than to
+    /// read them.
+    #[inline]
+    pub(super) fn event(&mut self, kind: Kind, chunk: &mut Chunk) -> Event {
+        Event { event_type: self.types.take_name(kind), data: self.data.take(chunk), id: self.last_id.commit(chunk) }
+    }
+
+    /// What else was found.
+    pub(super) fn tell(&mut self, found: Found) -> Option<Item> {
+        match found {
+            Found::Comment => Some(Item::Comment(std::mem::take(&mut self.comment))),
+            Found::Retry(millis) => Some(Item::Retry(Duration::from_millis(millis))),
+            Found::Id => Some(Item::Id(self.last_id.shared())),
+            Found::Event(_) | Found::TooLarge(_) => None,
+        }
+    }
+
+    /// What was too large.
+    pub(super) fn error(&self, what: Large) -> ParseError {
+        ParseError::new(
+            what,
+            match what {
+                Large::Line => self.limits.line_bytes,
+                Large::Event => self.limits.event_bytes,
+            },
+        )
+    }
+
     /// The chunk is used up: what lies in it and is still needed comes away.
-    pub(super) fn leave(&mut self, chunk: &Bytes) {
+    pub(super) fn leave(&mut self, chunk: &Chunk) {
         self.data.leave(chunk);
         self.last_id.leave(chunk);
     }
@@ -204,10 +238,10 @@ impl Open {
 }
 
 /// Digits and nothing else; more than fit are as many as fit.
-fn retry(value: &[u8]) -> Option<Item> {
+fn retry(value: &[u8]) -> Option<Found> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
     let millis = value.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-    Some(Item::Retry(Duration::from_millis(millis)))
+    Some(Found::Retry(millis))
 }

@@ -146,13 +146,31 @@ fn events_that_nobody_wants_are_dropped_and_their_ids_count() {
 }
 
 #[test]
-fn data_in_one_chunk_is_no_copy() {
-    let chunk = Bytes::from(b"event: a\nid: 1\ndata: hello\n\n".to_vec());
-    let mut parser = Parser::new();
-    parser.feed(chunk.clone());
-    let Some(Ok(Item::Event(event))) = parser.next_item() else { panic!("an event") };
-    let at = |text: &str| text.as_ptr() as usize - chunk.as_ptr() as usize;
-    assert_eq!((at(&event.id), at(&event.data)), (13, 21));
+fn large_data_in_one_chunk_is_a_view_and_small_data_keeps_no_chunk() {
+    for (bytes, is_view) in [(256, false), (257, true)] {
+        for more in [0, 1000] {
+            let (data, more) = ("é".repeat(bytes / 2) + &"x".repeat(bytes % 2), "\n".repeat(more));
+            let chunk = Bytes::from(format!("data: {data}\n\n{more}"));
+            let mut parser = Parser::new();
+            parser.feed(chunk.clone());
+            assert_eq!(parser.next_item(), Some(message(&data)));
+            parser.end();
+            parser.feed(chunk.clone());
+            let Some(Ok(Item::Event(event))) = parser.next_item() else { panic!("an event") };
+            assert_eq!(event.data.as_ptr() == chunk[6..].as_ptr(), is_view, "{bytes}");
+        }
+    }
+}
+
+#[test]
+fn chunks_that_begin_and_end_inside_a_character_are_text_all_the_same() {
+    let stream =
+        "data: ".to_owned() + &"κόσμε \u{1f4a9}\ndata: ".repeat(400) + "\n\n" + &"data: \u{1f4a9}\n\n".repeat(200);
+    for size in 500..600 {
+        let chunks: Vec<_> = stream.as_bytes().chunks(size).map(Bytes::copy_from_slice).collect();
+        let (items, id) = reference(stream.as_bytes(), false, "");
+        assert_eq!(read_chunks(Parser::new(), &chunks), (items.into_iter().map(Ok).collect(), id));
+    }
 }
 
 #[test]

@@ -2,22 +2,23 @@
 
 use bytes::Bytes;
 use netcomm_core::Text;
+use simdutf8::basic::from_utf8;
 
-/// A view of that part of the chunk. Where it is not UTF-8, a copy with U+FFFD for each malformed sequence: to decode the
+/// So much is copied: that costs less than to count one more holder of a chunk, and keeps no chunk for a few bytes.
+pub(super) const COPIED_BYTES: usize = 256;
+
+/// That part of the chunk, as a view unless it is small. Where it is not UTF-8, a copy with U+FFFD for each malformed sequence: to decode the
 /// parts gives what decoding the whole stream first would give, since all that stands between them is ASCII.
-#[inline]
 pub(super) fn part(chunk: &Bytes, start: usize, end: usize) -> Text {
+    if end - start <= COPIED_BYTES {
+        return copy(&chunk[start..end]);
+    }
     Text::try_from(chunk.slice(start..end)).unwrap_or_else(|_| lossy(&chunk[start..end]))
 }
 
 /// The same as a copy.
 pub(super) fn copy(bytes: &[u8]) -> Text {
-    std::str::from_utf8(bytes).map_or_else(|_| lossy(bytes), Text::from)
-}
-
-/// The same of bytes of one's own.
-pub(super) fn own(bytes: Vec<u8>) -> Text {
-    String::from_utf8(bytes).map_or_else(|malformed| lossy(malformed.as_bytes()), Text::from)
+    from_utf8(bytes).map_or_else(|_| lossy(bytes), Text::from)
 }
 
 #[cold]

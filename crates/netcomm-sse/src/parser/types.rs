@@ -12,7 +12,7 @@ use crate::event::MESSAGE;
 pub type Filter = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// So many are remembered, if none of them is longer than that: 1 KiB.
-const REMEMBERED: usize = 16;
+const REMEMBERED: u8 = 16;
 const NAME_BYTES: usize = 64;
 
 /// The type of the block that is read.
@@ -20,7 +20,7 @@ const NAME_BYTES: usize = 64;
 pub(super) enum Kind {
     #[default]
     Message,
-    Known(usize),
+    Known(u8),
     /// The one in `long`.
     Long,
 }
@@ -28,9 +28,9 @@ pub(super) enum Kind {
 /// All types seen lately.
 pub(super) struct Types {
     known: Vec<Known>,
-    /// Which was seen last, and which has to make room for a new one.
-    recent: usize,
-    oldest: usize,
+    /// Which was seen last, and where the next new one goes.
+    recent: u8,
+    oldest: u8,
     /// One that is too long to be remembered after its block.
     long: Known,
     message: bool,
@@ -58,10 +58,14 @@ impl Types {
         }
     }
 
+    pub(super) fn is_filtered(&self) -> bool {
+        self.filter.is_some()
+    }
+
     /// What an `event` field says; the empty one resets it.
     #[inline]
     pub(super) fn find(&mut self, name: &[u8]) -> Kind {
-        if let Some(known) = self.known.get(self.recent)
+        if let Some(known) = self.known.get(usize::from(self.recent))
             && known.name.as_bytes() == name
         {
             return Kind::Known(self.recent);
@@ -73,7 +77,9 @@ impl Types {
         if name.is_empty() || name == MESSAGE.as_bytes() {
             return Kind::Message;
         }
-        if let Some(index) = self.known.iter().position(|known| known.name.as_bytes() == name) {
+        if let Some(index) =
+            (0..).zip(&self.known).find(|(_, known)| known.name.as_bytes() == name).map(|(index, _)| index)
+        {
             self.recent = index;
             return Kind::Known(index);
         }
@@ -83,13 +89,12 @@ impl Types {
             self.long = new;
             return Kind::Long;
         }
-        if self.known.len() < REMEMBERED {
-            self.recent = self.known.len();
-            self.known.push(new);
-        } else {
-            self.recent = self.oldest;
-            self.oldest = (self.oldest + 1) % REMEMBERED;
-            self.known[self.recent] = new;
+        // The oldest makes room.
+        self.recent = self.oldest;
+        self.oldest = (self.oldest + 1) % REMEMBERED;
+        match self.known.get_mut(usize::from(self.recent)) {
+            Some(place) => *place = new,
+            None => self.known.push(new),
         }
         Kind::Known(self.recent)
     }
@@ -98,21 +103,22 @@ impl Types {
     pub(super) fn is_wanted(&self, kind: Kind) -> bool {
         match kind {
             Kind::Message => self.message,
-            Kind::Known(index) => self.known[index].is_wanted,
+            Kind::Known(index) => self.known[usize::from(index)].is_wanted,
             Kind::Long => self.long.is_wanted,
         }
     }
 
+    /// The name, where the block is over.
     #[inline]
-    pub(super) fn name(&self, kind: Kind) -> Text {
+    pub(super) fn take_name(&mut self, kind: Kind) -> Text {
         match kind {
             Kind::Message => Text::from_static(MESSAGE),
-            Kind::Known(index) => self.known[index].name.clone(),
-            Kind::Long => self.long.name.clone(),
+            Kind::Known(index) => self.known[usize::from(index)].name.clone(),
+            Kind::Long => std::mem::take(&mut self.long.name),
         }
     }
 
-    /// The block is over.
+    /// Nobody wants the name.
     #[inline]
     pub(super) fn forget(&mut self, kind: Kind) {
         if matches!(kind, Kind::Long) {
@@ -141,19 +147,21 @@ mod tests {
     fn types_are_shared_and_bounded() {
         let mut types = Types::default();
         let first = types.find(b"first");
-        let name = types.name(first);
+        let name = types.take_name(first);
         for number in 0..15 {
             types.find(format!("{number}").as_bytes());
         }
         assert_eq!(types.find(b"first").index(), first.index());
-        assert_eq!(types.name(first).as_ptr(), name.as_ptr(), "the same bytes");
+        assert_eq!(types.take_name(first).as_ptr(), name.as_ptr(), "the same bytes");
         for number in 0..1000 {
             let kind = types.find(format!("another {number}").as_bytes());
-            assert_eq!(types.name(kind), format!("another {number}").as_str());
+            assert_eq!(types.take_name(kind), format!("another {number}").as_str());
         }
-        assert_eq!(types.known.len(), REMEMBERED);
+        assert_eq!(types.known.len(), usize::from(REMEMBERED));
         let long = types.find(&[b'x'; NAME_BYTES + 1]);
-        assert_eq!(types.name(long).len(), NAME_BYTES + 1);
+        assert_eq!(types.take_name(long).len(), NAME_BYTES + 1);
+        assert_eq!(types.long.name, "");
+        let long = types.find(&[b'x'; NAME_BYTES + 1]);
         types.forget(long);
         assert_eq!(types.long.name, "");
         assert!(matches!(types.find(b""), Kind::Message));
@@ -185,7 +193,7 @@ mod tests {
     }
 
     impl Kind {
-        fn index(self) -> Option<usize> {
+        fn index(self) -> Option<u8> {
             if let Self::Known(index) = self { Some(index) } else { None }
         }
     }
