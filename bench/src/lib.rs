@@ -17,6 +17,7 @@ mod http;
 mod report;
 mod rounds;
 mod serving;
+mod sse;
 mod valgrind;
 mod ws;
 

@@ -130,7 +130,7 @@ impl Report {
             format!("  {target}: {}", if target.is_met(figure) { "met" } else { "missed" })
         });
         let line =
-            format!("{:<6} {case:<16} {peer:<17} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
+            format!("{:<6} {case:<16} {peer:<18} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
         println!("{}", line.trim_end());
         Ok(())
     }
@@ -149,10 +149,15 @@ impl Report {
 
 /// Figures of single measurements, with the ratio of each to the first.
 pub(crate) fn plain(values: &[f64]) -> Vec<Figure> {
-    let first = values.first().copied().unwrap_or(0.0);
+    plain_to(values, 0)
+}
+
+/// The same with the ratio of each to that one.
+pub(crate) fn plain_to(values: &[f64], measure: usize) -> Vec<Figure> {
+    let one = values.get(measure).copied().unwrap_or(0.0);
     values
         .iter()
-        .map(|value| Figure { value: *value, ratio: (first > 0.0).then(|| value / first), quartiles: None })
+        .map(|value| Figure { value: *value, ratio: (one > 0.0).then(|| value / one), quartiles: None })
         .collect()
 }
 
@@ -163,18 +168,23 @@ pub(crate) fn alone(value: f64) -> [Figure; 1] {
 
 /// Figures of rounds: medians, of the values and of the ratios within each round.
 pub(crate) fn medians(series: &[rounds::Series<f64>]) -> Vec<Figure> {
-    let Some(first) = series.first() else {
+    medians_to(series, 0)
+}
+
+/// The same with the ratios to that series.
+pub(crate) fn medians_to(series: &[rounds::Series<f64>], measure: usize) -> Vec<Figure> {
+    let Some(one) = series.get(measure) else {
         return Vec::new();
     };
     series
         .iter()
         .map(|values| {
-            let ratios = rounds::ratios(first, values);
-            let is_first = std::ptr::eq(values, first);
+            let ratios = rounds::ratios(one, values);
+            let is_measure = std::ptr::eq(values, one);
             Figure {
                 value: rounds::median(values),
                 ratio: Some(rounds::median(&ratios)),
-                quartiles: (!is_first && ratios.len() > 2).then(|| rounds::quartiles(&ratios)),
+                quartiles: (!is_measure && ratios.len() > 2).then(|| rounds::quartiles(&ratios)),
             }
         })
         .collect()
@@ -218,6 +228,15 @@ mod tests {
         assert_eq!(figures[0].quartiles, None);
         assert_eq!(figures[1].value, 4.0);
         assert_eq!(figures[1].ratio, Some(2.0));
+    }
+
+    #[test]
+    fn another_may_be_the_measure() {
+        let ratios: Vec<_> = plain_to(&[20.0, 10.0], 1).iter().map(|f| f.ratio).collect();
+        assert_eq!(ratios, [Some(2.0), Some(1.0)]);
+        let figures = medians_to(&[vec![1.0, 2.0, 4.0], vec![2.0, 4.0, 4.0]], 1);
+        assert_eq!(figures[0].ratio, Some(0.5));
+        assert_eq!((figures[0].quartiles, figures[1].quartiles), (Some([0.5, 1.0]), None));
     }
 
     #[test]

@@ -63,6 +63,7 @@ pub(super) static RESERVED: &[(&str, Option<&str>, &str)] = &[
     ("reqwest-retry", None, "netcomm-bench"),
     ("eventsource-client", None, "netcomm-bench"),
     ("eventsource-stream", None, "netcomm-bench"),
+    ("launchdarkly-sdk-transport", None, "netcomm-bench"),
     ("sse-core", None, "netcomm-bench"),
     ("sse-stream", None, "netcomm-bench"),
     ("tokio-tungstenite", None, "netcomm-bench"),
