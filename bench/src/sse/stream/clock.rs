@@ -21,7 +21,11 @@ const BYTES: usize = 32 * 1024 * 1024;
 const QUICK_BYTES: usize = 1024 * 1024;
 
 /// To the first peer.
-const TARGETS: &[(&str, Target)] = &[("hyper+netcomm", Target::RatioAtMost(0.5))];
+const TARGETS: &[(&str, Target)] = &[
+    ("hyper+netcomm", Target::RatioAtMost(0.5)),
+    ("netcomm", Target::RatioAtMost(0.5)),
+    ("netcomm-source", Target::RatioAtMost(0.5)),
+];
 
 /// What a process says of its stream.
 #[derive(Debug, Serialize, Deserialize)]

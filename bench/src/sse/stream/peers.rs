@@ -17,7 +17,7 @@ use sse_core::SseEvent;
 use tokio::net::TcpStream;
 
 use super::lane::{Lane, Peer, lane};
-use super::ours::HyperNetcomm;
+use super::ours::{HyperNetcomm, InPlace, OnTask};
 use crate::error::{Error, Result, fail};
 use crate::sse::corpus::Corpus;
 
@@ -28,6 +28,8 @@ static PEERS: &[Entry] = &[
     entry::<HyperSseCore>(),
     entry::<HyperBody>(),
     entry::<HyperNetcomm>(),
+    entry::<InPlace>(),
+    entry::<OnTask>(),
 ];
 
 struct Entry {
