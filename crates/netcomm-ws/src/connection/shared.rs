@@ -2,6 +2,7 @@
 
 mod listening;
 mod moving;
+mod standing;
 mod task;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::close::CloseBody;
 use crate::heartbeat::Rtt;
 use crate::message::{Message, Text};
 use crate::queue::{Entry, Item, Overflow, Pushed, Queue, QueueLimits};
+use standing::Standing;
 
 /// Those who listen to the same thing; shared with whoever is just telling them.
 pub(crate) type Listeners<T> = Arc<[Arc<Feed<T>>]>;
@@ -71,8 +73,12 @@ pub(crate) struct Shared {
     room: Notify,
     /// Held by the one who looks for room.
     line: tokio::sync::Mutex<()>,
+    /// Those who look for room, or stand behind the one who does.
+    in_line: Standing,
     /// Told whenever nothing is left to write.
     idle: Notify,
+    /// Those who wait for that.
+    drainers: Standing,
     clock: Arc<dyn Clock>,
     counters: Counters,
     /// Some moment, for what asks for one and does not look at it.
@@ -143,7 +149,9 @@ impl Shared {
             state,
             room: Notify::new(),
             line: tokio::sync::Mutex::new(()),
+            in_line: Standing::default(),
             idle: Notify::new(),
+            drainers: Standing::default(),
             born: clock.now(),
             clock,
             counters: Counters::default(),
@@ -267,17 +275,36 @@ impl Shared {
     /// first of them looks for room, and newcomers stand behind.
     pub(super) async fn when_room<T>(
         &self,
+        outbound: Outbound,
+        mut push: impl FnMut(Outbound) -> Result<T, Pushback>,
+    ) -> Result<T, Rejected> {
+        let outbound = if self.in_line.any() {
+            outbound
+        } else {
+            match push(outbound) {
+                Ok(taken) => return Ok(taken),
+                Err(Pushback::Rejected(rejected)) => return Err(rejected),
+                Err(Pushback::Wait(outbound)) => outbound,
+            }
+        };
+        self.stand_in_line(outbound, push).await
+    }
+
+    async fn stand_in_line<T>(
+        &self,
         mut outbound: Outbound,
         mut push: impl FnMut(Outbound) -> Result<T, Pushback>,
     ) -> Result<T, Rejected> {
+        // Before it looks again: what leaves the queue from now on is told.
+        let _stand = self.in_line.stand();
         // Its time runs while it stands here as well.
         let expiry = outbound.time_to_live.and_then(|time| self.now().checked_add(time));
-        let mut place = if self.waits_for_room { self.line.try_lock().ok() } else { None };
+        let mut place = self.line.try_lock().ok();
         loop {
             let is_late = outbound.time_to_live.is_some_and(|left| left.is_zero());
             // What can only be dropped need not stand in line for it.
             let is_futile = is_late || (outbound.volatile && !self.lock().is_ready);
-            if self.waits_for_room && place.is_none() && !is_futile {
+            if place.is_none() && !is_futile {
                 place = self.within(self.line.lock(), expiry).await;
             } else {
                 outbound = match push(outbound) {
@@ -311,6 +338,7 @@ impl Shared {
 
     /// Waits until nothing waits any more, and all of it was written.
     pub(super) async fn idle(&self) -> bool {
+        let _stand = self.drainers.stand();
         loop {
             let idle = self.idle.notified();
             {
@@ -396,7 +424,7 @@ impl Shared {
 
     /// Something has left the queue. One alone looks for room at any time.
     fn tell_room(&self) {
-        if self.waits_for_room {
+        if self.in_line.any() {
             self.room.notify_one();
         }
     }
@@ -426,7 +454,7 @@ impl Shared {
 
     /// Something has left the queue, and maybe it was the last of all.
     fn tell_idle(&self) {
-        if self.lock().is_idle() {
+        if self.drainers.any() && self.lock().is_idle() {
             self.idle.notify_waiters();
         }
     }

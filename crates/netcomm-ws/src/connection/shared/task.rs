@@ -88,7 +88,7 @@ impl Shared {
             inner.unacknowledged = unacknowledged;
             inner.is_idle()
         };
-        if is_idle {
+        if is_idle && self.drainers.any() {
             self.idle.notify_waiters();
         }
     }
