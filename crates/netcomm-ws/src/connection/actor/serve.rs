@@ -6,6 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use netcomm_core::{Error, Feed, Heard, Result};
 
+use super::bell::Bell;
 use super::{Actor, Served, Unwritten};
 use crate::connection::receipt::{Dropped, Slot, Status};
 use crate::connection::shared::{Order, Parcel, Shared, TopicChange};
@@ -27,29 +28,60 @@ enum Sent {
     Blocked,
 }
 
+/// Where a connection that is served stands between two polls.
+struct Serving {
+    is_closing: bool,
+    /// Whether all that rings [`outside`](Self::outside) was asked and has nothing more to give.
+    is_quiet: bool,
+    /// Rung by the desk: orders, messages, times that are over.
+    desk: Bell,
+    /// Rung by the wire and its timers, by the network, and by listeners that have room again.
+    outside: Bell,
+}
+
 impl Actor {
     /// Serves a connection to its end.
     pub(super) async fn serve(&mut self, socket: &mut Socket) -> Served {
-        let mut is_closing = false;
-        poll_fn(|cx| self.poll_serve(socket, &mut is_closing, cx)).await
+        let mut serving = None;
+        poll_fn(|cx| {
+            let task = cx.waker();
+            let serving = serving.get_or_insert_with(|| Serving {
+                is_closing: false,
+                is_quiet: false,
+                desk: Bell::new(task),
+                outside: Bell::new(task),
+            });
+            self.poll_serve(socket, serving, cx)
+        })
+        .await
     }
 
-    fn poll_serve(&mut self, socket: &mut Socket, is_closing: &mut bool, cx: &mut Context<'_>) -> Poll<Served> {
-        match self.poll_desk(cx) {
-            Poll::Ready(Order::Close(body)) => {
-                socket.drive().start_close(body);
-                self.shared.set(State::Closing);
-                *is_closing = true;
+    fn poll_serve(&mut self, socket: &mut Socket, serving: &mut Serving, cx: &mut Context<'_>) -> Poll<Served> {
+        if serving.desk.rang(cx.waker()) {
+            let mut cx = serving.desk.context();
+            match self.poll_desk(&mut cx) {
+                Poll::Ready(Order::Close(body)) => {
+                    socket.drive().start_close(body);
+                    self.shared.set(State::Closing);
+                    serving.is_closing = true;
+                }
+                Poll::Ready(Order::Renew) => return Poll::Ready(Served::Renewed),
+                // It was: whatever comes next is asked for by the next poll.
+                Poll::Ready(Order::Start) => cx.waker().wake_by_ref(),
+                Poll::Pending => {}
             }
-            Poll::Ready(Order::Renew) => return Poll::Ready(Served::Renewed),
-            // It was: whatever comes next is asked for by the next poll.
-            Poll::Ready(Order::Start) => cx.waker().wake_by_ref(),
-            Poll::Pending => {}
         }
-        if *is_closing {
+        if serving.is_closing {
             return self.poll_goodbye(socket, cx);
         }
         self.look_at_notes();
+        let rang = serving.outside.rang(cx.waker());
+        let cx = &mut serving.outside.context();
+        // Most of what a desk has is a message, and goes at once: the others have no news.
+        if !rang && serving.is_quiet && self.send(socket.drive(), cx) {
+            return Poll::Pending;
+        }
+        serving.is_quiet = false;
         self.poll_ping(cx);
         while self.poll_network(cx).is_ready() {
             // What was sent over the old network may be lost, and nobody would tell.
@@ -63,6 +95,7 @@ impl Actor {
                 Poll::Ready(Err(error)) => return Poll::Ready(Served::Lost(error)),
                 Poll::Pending => {
                     self.tell_rtt(socket.rtt());
+                    serving.is_quiet = self.full.is_empty() && socket.drive().is_quiet();
                     return Poll::Pending;
                 }
             }
@@ -80,13 +113,22 @@ impl Actor {
         Poll::Ready(Served::Closed(closed))
     }
 
-    /// Hands over whatever there is, and flushes once.
-    fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) {
-        while let Sent::Message = self.send_one(drive, cx) {}
-        if !self.unwritten.is_empty() && matches!(drive.poll_flush(cx), Poll::Ready(Ok(()))) {
+    /// Hands over whatever there is, and flushes once. Tells whether all of it has gone, and nothing else is left to do.
+    fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> bool {
+        let last = loop {
+            match self.send_one(drive, cx) {
+                Sent::Message => {}
+                last => break last,
+            }
+        };
+        if !self.unwritten.is_empty() {
+            if !matches!(drive.poll_flush(cx), Poll::Ready(Ok(()))) {
+                return false;
+            }
             self.all_written();
             self.tell_written();
         }
+        matches!(last, Sent::Nothing) && drive.is_quiet()
     }
 
     fn send_one(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> Sent {
@@ -205,7 +247,9 @@ impl Actor {
 
     /// Takes the next message, unless a listener has no room for it.
     fn receive(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.full.retain(|channel| channel.poll_room(cx).is_pending());
+        if !self.full.is_empty() {
+            self.full.retain(|channel| channel.poll_room(cx).is_pending());
+        }
         if !self.full.is_empty() {
             // Writing goes on, and so do the peer's pings.
             while socket.drive().poll_hold(cx).is_ready() && socket.closed().is_none() {}
