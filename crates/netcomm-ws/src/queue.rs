@@ -268,6 +268,11 @@ impl<T> Queue<T> {
         Pushed::Queued { id, evicted }
     }
 
+    /// The number that the next one gets that may wait.
+    pub(crate) const fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
     /// A number that nothing waits under, for what is told of those that were not taken.
     pub(crate) fn skip(&mut self) -> u64 {
         let id = self.next_id;

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::Pushback;
 use super::counters::Counters;
 use super::outbound::{Outbound, Rejected};
-use super::receipt::{Dropped, Receipt, Slot, Status};
+use super::receipt::{Cargo, Dropped, Receipt, Slot, Status};
 use super::state::{Delivery, Event, Snapshot, State};
 use crate::close::CloseBody;
 use crate::heartbeat::Rtt;
@@ -30,12 +30,14 @@ use standing::Standing;
 /// Those who listen to the same thing; shared with whoever is just telling them.
 pub(crate) type Listeners<T> = Arc<[Arc<Feed<T>>]>;
 
-/// A message on its way.
+/// A message that has left the queue, on its way.
 pub(crate) struct Parcel {
     pub(crate) id: u64,
     pub(crate) message: Message,
     pub(crate) topic: Option<Text>,
     pub(crate) request: Option<u64>,
+    /// Not numbered, nor sent twice.
+    pub(crate) volatile: bool,
     pub(crate) slot: Arc<Slot>,
 }
 
@@ -88,7 +90,7 @@ pub(crate) struct Shared {
 }
 
 struct Inner {
-    queue: Queue<Box<Parcel>>,
+    queue: Queue<Arc<Slot>>,
     /// Whether a message could go at once.
     is_ready: bool,
     is_closed: bool,
@@ -170,8 +172,8 @@ impl Shared {
     // The owner's side.
 
     /// Takes a message, if there is room.
-    pub(super) fn push(self: &Arc<Self>, outbound: Outbound, request: Option<u64>) -> Result<Receipt, Pushback> {
-        self.push_with(outbound, request, Slot::new())
+    pub(super) fn push(self: &Arc<Self>, outbound: Outbound) -> Result<Receipt, Pushback> {
+        self.push_with(outbound, None)
     }
 
     /// Takes a request, and gives where its answer will come.
@@ -180,87 +182,82 @@ impl Shared {
         number: u64,
         outbound: Outbound,
     ) -> Result<(Receipt, oneshot::Receiver<Result<Message>>), Pushback> {
-        let slot = Slot::new();
         let (answer, answered) = oneshot::channel();
-        // Before it can be sent: the answer may be quick.
-        let request = Request { answer, slot: Arc::clone(&slot), volatile: outbound.volatile };
-        self.lock().requests.insert(number, request);
-        match self.push_with(outbound, Some(number), slot) {
-            Ok(receipt) => Ok((receipt, answered)),
-            Err(pushback) => {
-                self.forget_request(number);
-                Err(pushback)
-            }
-        }
+        self.push_with(outbound, Some((number, answer))).map(|receipt| (receipt, answered))
     }
 
     fn push_with(
         self: &Arc<Self>,
         outbound: Outbound,
-        request: Option<u64>,
-        slot: Arc<Slot>,
+        request: Option<(u64, oneshot::Sender<Result<Message>>)>,
     ) -> Result<Receipt, Pushback> {
-        let (pushed, expired, waker) = {
-            let mut inner = self.lock();
-            if inner.is_closed {
-                return Err(Pushback::Rejected(Rejected { outbound, why: Dropped::Closed }));
-            }
-            // To read a clock costs more than all the rest; most messages wait as long as they must.
-            let is_timed = outbound.time_to_live.is_some() || inner.queue.next_expiry().is_some();
-            let now = if is_timed { self.clock.now() } else { self.born };
-            let Outbound { message, priority, time_to_live, volatile, topic } = outbound;
-            let item = Item {
-                bytes: message.len(),
-                payload: Box::new(Parcel { id: 0, message, topic, request, slot: Arc::clone(&slot) }),
-                priority,
-                expires: time_to_live.and_then(|time| now.checked_add(time)),
-                volatile,
-            };
-            let is_ready = inner.is_ready;
-            let pushed = inner.queue.push(item, is_ready, now);
-            let waker = if let Pushed::Queued { id, .. } = &pushed {
-                // Under the lock: it may leave for another queue as soon as it can be seen.
-                slot.set_home(Arc::downgrade(self), *id);
-                inner.waker.take()
-            } else {
-                None
-            };
-            (pushed, inner.queue.take_expired(), waker)
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut inner = self.lock();
+        if inner.is_closed {
+            return Err(Pushback::Rejected(Rejected { outbound, why: Dropped::Closed }));
         }
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
+        // To read a clock costs more than all the rest; most messages wait as long as they must.
+        let is_timed = outbound.time_to_live.is_some() || inner.queue.next_expiry().is_some();
+        let now = if is_timed { self.clock.now() } else { self.born };
+        let Outbound { message, priority, time_to_live, volatile, topic } = outbound;
+        let bytes = message.len();
+        let id = inner.queue.next_id();
+        let number = request.as_ref().map(|(number, _)| *number);
+        let slot = Slot::new(Cargo { message, topic, request: number }, Arc::downgrade(self), id);
+        if let Some((number, answer)) = request {
+            // Before it can be sent: the answer may be quick.
+            inner.requests.insert(number, Request { answer, slot: Arc::clone(&slot), volatile });
         }
-        let dropped = |item: Item<Box<Parcel>>, why| {
-            // It has a number like all others, for the word about it to name.
-            let id = self.lock().queue.skip();
-            self.dropped([Entry { id, item }], why);
-            id
-        };
-        let give_back = |item: Item<Box<Parcel>>| {
-            let Item { payload, priority, volatile, expires, .. } = item;
-            let Parcel { message, topic, .. } = *payload;
-            let now = if expires.is_some() { self.clock.now() } else { self.born };
-            let time_to_live = expires.map(|at| at.saturating_duration_since(now));
-            Outbound { message, priority, time_to_live, volatile, topic }
-        };
-        let id = match pushed {
-            Pushed::Queued { id, evicted } => {
-                self.dropped(evicted, Dropped::Evicted);
-                id
+        let expires = time_to_live.and_then(|time| now.checked_add(time));
+        let item = Item { bytes, payload: Arc::clone(&slot), priority, expires, volatile };
+        let is_ready = inner.is_ready;
+        let pushed = inner.queue.push(item, is_ready, now);
+        let expired = inner.queue.take_expired();
+        let has_no_room = matches!(pushed, Pushed::Full(_));
+        let (item, why) = match pushed {
+            Pushed::Queued { evicted, .. } => {
+                let waker = inner.waker.take();
+                drop(inner);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                self.expired(expired);
+                if !evicted.is_empty() {
+                    self.dropped(evicted, Dropped::Evicted);
+                }
+                return Ok(Receipt::new(id, slot));
             }
-            Pushed::Full(item) if self.waits_for_room => return Err(Pushback::Wait(give_back(item))),
             Pushed::Full(item) | Pushed::TooLarge(item) => {
-                let rejected = Rejected { outbound: give_back(item), why: Dropped::Full };
-                return Err(Pushback::Rejected(rejected));
+                let request = number.and_then(|number| inner.requests.remove(&number));
+                drop(inner);
+                drop(request);
+                self.expired(expired);
+                let outbound = self.give_back(item);
+                return Err(if has_no_room && self.waits_for_room {
+                    Pushback::Wait(outbound)
+                } else {
+                    Pushback::Rejected(Rejected { outbound, why: Dropped::Full })
+                });
             }
-            Pushed::Dropped(item) => dropped(item, Dropped::Full),
-            Pushed::Offline(item) => dropped(item, Dropped::Volatile),
-            Pushed::Expired(item) => dropped(item, Dropped::Expired),
+            Pushed::Dropped(item) => (item, Dropped::Full),
+            Pushed::Offline(item) => (item, Dropped::Volatile),
+            Pushed::Expired(item) => (item, Dropped::Expired),
         };
+        // It has a number like all others, for the word about it to name.
+        inner.queue.skip();
+        drop(inner);
+        self.expired(expired);
+        self.dropped([Entry { id, item }], why);
         Ok(Receipt::new(id, slot))
+    }
+
+    /// What was to be sent, of a newcomer that the queue gave back.
+    fn give_back(&self, item: Item<Arc<Slot>>) -> Outbound {
+        let Item { payload, priority, volatile, expires, .. } = item;
+        let Cargo { message, topic, .. } =
+            payload.take_cargo().expect("it did not leave the queue: it never was in it");
+        let now = if expires.is_some() { self.clock.now() } else { self.born };
+        let time_to_live = expires.map(|at| at.saturating_duration_since(now));
+        Outbound { message, priority, time_to_live, volatile, topic }
     }
 
     /// Waits for room, as far as one can tell: somebody else may be faster.
@@ -434,14 +431,15 @@ impl Shared {
     }
 
     /// Tells what was never sent.
-    pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Box<Parcel>>>, why: Dropped) {
+    pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Arc<Slot>>>, why: Dropped) {
         let mut any = false;
         for Entry { id, item } in entries {
             any = true;
-            item.payload.slot.set(Status::Dropped(why));
+            let cargo = item.payload.take_cargo();
+            item.payload.set(Status::Dropped(why));
             self.counters.dropped.one_more();
             self.tell(|| Event::Dropped { id, why });
-            if let Some(number) = item.payload.request {
+            if let Some(number) = cargo.and_then(|cargo| cargo.request) {
                 // Whoever asked may have left.
                 let _gone = self.answer(number, Err(not_asked(why)));
             }
@@ -449,6 +447,13 @@ impl Shared {
         if any {
             self.tell_room();
             self.tell_idle();
+        }
+    }
+
+    /// Tells whose time was over while they waited.
+    fn expired(&self, entries: Vec<Entry<Arc<Slot>>>) {
+        if !entries.is_empty() {
+            self.dropped(entries, Dropped::Expired);
         }
     }
 

@@ -14,7 +14,6 @@ use crate::connection::state::{Delivery, Event, State};
 use crate::connection::window::Ack;
 use crate::dialect::{Dialect as _, Plain, Reading, Writing};
 use crate::message::{Message, Text};
-use crate::queue::Entry;
 use crate::socket::{Drive, Socket};
 
 /// So many messages come in before others of the same thread have their turn.
@@ -145,21 +144,21 @@ impl Actor {
     /// The next message that waits.
     fn send_once(&mut self, drive: &mut Drive) -> Sent {
         match pop(&self.shared, &mut self.has_queued) {
-            Some(entry) => self.hand_over(drive, *entry.item.payload),
+            Some(parcel) => self.hand_over(drive, parcel),
             None => Sent::Nothing,
         }
     }
 
     /// Hands over a message that is not numbered.
     fn hand_over(&mut self, drive: &mut Drive, parcel: Parcel) -> Sent {
+        let Parcel { id, message, topic, request, slot, .. } = parcel;
         // Noted first: a dialect that panics leaves nobody waiting.
-        self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: false });
-        let writing =
-            Writing { request: parcel.request, topic: parcel.topic.as_deref(), ..Writing::plain(&parcel.message) };
+        self.unwritten.push(Unwritten { id, slot, is_kept: false });
+        let writing = Writing { request, topic: topic.as_deref(), ..Writing::plain(&message) };
         let written = match &self.plan.dialect {
             Some(dialect) => dialect.write(writing),
             // The message itself, not another handle to it.
-            None if writing.is_plain() => Ok(parcel.message),
+            None if writing.is_plain() => Ok(message),
             None => Plain.write(writing),
         };
         match written {
@@ -168,8 +167,9 @@ impl Actor {
                 start(drive, message)
             }
             Err(error) => {
-                self.unwritten.pop();
-                self.refuse(parcel.id, parcel.request, &parcel.slot, error);
+                if let Some(Unwritten { id, slot, .. }) = self.unwritten.pop() {
+                    self.refuse(id, request, &slot, error);
+                }
                 Sent::Message
             }
         }
@@ -184,13 +184,13 @@ impl Actor {
             if !window.has_room() {
                 return Sent::Nothing;
             }
-            let Some(entry) = pop(&self.shared, &mut self.has_queued) else {
+            let Some(parcel) = pop(&self.shared, &mut self.has_queued) else {
                 return Sent::Nothing;
             };
-            if entry.item.volatile {
-                return self.hand_over(drive, *entry.item.payload);
+            if parcel.volatile {
+                return self.hand_over(drive, parcel);
             }
-            window.push(entry.item.payload);
+            window.push(Box::new(parcel));
         }
         let Some(turn) = window.turn() else {
             return Sent::Nothing;
@@ -376,13 +376,13 @@ impl Actor {
 }
 
 /// The next message that waits. What comes while this looks wakes the task, and is seen by the next poll.
-fn pop(shared: &Shared, has_queued: &mut bool) -> Option<Entry<Box<Parcel>>> {
-    if !*has_queued {
+fn pop(shared: &Shared, has_queued: &mut bool) -> Option<Parcel> {
+    if !std::mem::take(has_queued) {
         return None;
     }
-    let entry = shared.pop();
-    *has_queued = entry.is_some();
-    entry
+    let (parcel, has_more) = shared.pop()?;
+    *has_queued = has_more;
+    Some(parcel)
 }
 
 fn start(drive: &mut Drive, message: Message) -> Sent {
