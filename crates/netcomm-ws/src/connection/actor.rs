@@ -17,7 +17,7 @@ use netcomm_core::{
 
 use super::receipt::{Dropped, Slot, Status};
 use super::session::{AnyGreet, AnyPrepare, Resume};
-use super::shared::{Order, Parcel, Shared};
+use super::shared::{Listeners, Order, Parcel, Shared};
 use super::state::{Delivery, Event, State};
 use super::window::{Seen, Window};
 use crate::close::{Closed, Closer};
@@ -74,6 +74,8 @@ pub(super) struct Actor {
     urgent: VecDeque<Message>,
     /// Handed to the socket, and not to the operating system.
     unwritten: Vec<Unwritten>,
+    /// Those who listen to all messages, as of that [change](Shared::refresh).
+    listeners: (u64, Listeners<Delivery>),
     /// Listeners that have no room.
     full: Vec<Arc<Feed<Delivery>>>,
     /// When the next message in the queue is of no use any more.
@@ -133,6 +135,7 @@ impl Actor {
             run: 0,
             urgent: VecDeque::new(),
             unwritten: Vec::new(),
+            listeners: (0, Arc::new([])),
             full: Vec::new(),
             expiry: Timer::default(),
             has_notes: false,

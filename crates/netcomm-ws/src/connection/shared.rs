@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -83,6 +84,8 @@ pub(crate) struct Shared {
     drainers: Standing,
     clock: Arc<dyn Clock>,
     counters: Counters,
+    /// How often those who listen to all messages were others, changed under the lock.
+    listener_changes: AtomicU64,
     /// Some moment, for what asks for one and does not look at it.
     born: Instant,
     /// Whether a sender waits where the queue is full.
@@ -157,6 +160,7 @@ impl Shared {
             born: clock.now(),
             clock,
             counters: Counters::default(),
+            listener_changes: AtomicU64::new(0),
             waits_for_room,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use netcomm_core::{Error, Feed, Heard, Result};
 
@@ -38,25 +38,28 @@ struct Serving {
     outside: Bell,
 }
 
+impl Serving {
+    fn new(task: &Waker) -> Self {
+        Self { is_closing: false, is_quiet: false, desk: Bell::new(task), outside: Bell::new(task) }
+    }
+}
+
 impl Actor {
     /// Serves a connection to its end.
     pub(super) async fn serve(&mut self, socket: &mut Socket) -> Served {
-        let mut serving = None;
+        let mut serving = poll_fn(|cx| Poll::Ready(Serving::new(cx.waker()))).await;
         poll_fn(|cx| {
-            let task = cx.waker();
-            let serving = serving.get_or_insert_with(|| Serving {
-                is_closing: false,
-                is_quiet: false,
-                desk: Bell::new(task),
-                outside: Bell::new(task),
-            });
-            self.poll_serve(socket, serving, cx)
+            if !serving.desk.will_wake(cx.waker()) {
+                // Everything is asked again.
+                serving = Serving { is_closing: serving.is_closing, ..Serving::new(cx.waker()) };
+            }
+            self.poll_serve(socket, &mut serving, cx)
         })
         .await
     }
 
     fn poll_serve(&mut self, socket: &mut Socket, serving: &mut Serving, cx: &mut Context<'_>) -> Poll<Served> {
-        if serving.desk.rang(cx.waker()) {
+        if serving.desk.rang() {
             let mut cx = serving.desk.context();
             match self.poll_desk(&mut cx) {
                 Poll::Ready(Order::Close(body)) => {
@@ -74,7 +77,7 @@ impl Actor {
             return self.poll_goodbye(socket, cx);
         }
         self.look_at_notes();
-        let rang = serving.outside.rang(cx.waker());
+        let rang = serving.outside.rang();
         let cx = &mut serving.outside.context();
         // Most of what a desk has is a message, and goes at once: the others have no news.
         if !rang && serving.is_quiet && self.send(socket.drive(), cx) {
@@ -88,7 +91,9 @@ impl Actor {
             self.shared.tell(|| Event::NetworkChanged);
         }
         for _ in 0..TURNS {
-            self.send(socket.drive(), cx);
+            if self.has_work() || !self.unwritten.is_empty() {
+                self.send(socket.drive(), cx);
+            }
             match self.receive(socket, cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Served::Lost(error)),
@@ -114,12 +119,17 @@ impl Actor {
 
     /// Hands over whatever there is, and flushes once. Tells whether all of it has gone, and nothing else is left to do.
     fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> bool {
-        let last = loop {
+        let mut is_blocked = false;
+        while self.has_work() {
             match self.send_one(drive, cx) {
                 Sent::Message => {}
-                last => break last,
+                Sent::Nothing => break,
+                Sent::Blocked => {
+                    is_blocked = true;
+                    break;
+                }
             }
-        };
+        }
         if !self.unwritten.is_empty() {
             if !matches!(drive.poll_flush(cx), Poll::Ready(Ok(()))) {
                 return false;
@@ -127,7 +137,12 @@ impl Actor {
             self.all_written();
             self.tell_written();
         }
-        matches!(last, Sent::Nothing) && drive.is_quiet()
+        !is_blocked && drive.is_quiet()
+    }
+
+    /// Whether there may be something to hand over.
+    fn has_work(&self) -> bool {
+        self.has_queued || !self.urgent.is_empty() || self.window.is_some()
     }
 
     fn send_one(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> Sent {
@@ -299,7 +314,14 @@ impl Actor {
     }
 
     fn hand_out(&mut self, message: Message, topic: Option<Text>, sequence: Option<u64>, duplicate: bool) {
-        let listeners = self.shared.listeners(topic.as_ref());
+        let by_topic;
+        let listeners = if let Some(topic) = &topic {
+            by_topic = self.shared.topic_listeners(topic);
+            &by_topic
+        } else {
+            self.shared.refresh(&mut self.listeners);
+            &self.listeners.1
+        };
         let Some((last, others)) = listeners.split_last() else {
             return self.unclaimed(topic);
         };
