@@ -228,6 +228,7 @@ impl<T> Feed<T> {
     }
 
     /// Takes an item that weighs so many bytes.
+    #[inline]
     pub fn push(&self, item: T, bytes: usize) -> Heard {
         let (listener, dropped, is_full) = {
             let mut inner = self.lock();
@@ -273,6 +274,7 @@ impl<T> Feed<T> {
         }
     }
 
+    #[inline]
     fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         let (item, waiting) = {
             let mut inner = self.lock();
