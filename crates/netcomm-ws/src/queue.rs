@@ -246,6 +246,7 @@ impl<T> Queue<T> {
     }
 
     /// Lets one more wait, if it may. Those whose time is over make room before anybody else.
+    #[inline]
     pub(crate) fn push(&mut self, item: Item<T>, is_connected: bool, now: Instant) -> Pushed<T> {
         if item.bytes > self.limits.bytes {
             return Pushed::TooLarge(item);
@@ -294,6 +295,7 @@ impl<T> Queue<T> {
     }
 
     /// As [`pop`](Self::pop), where no time is of interest: nothing that waits [expires](Self::next_expiry).
+    #[inline]
     pub(crate) fn pop_any(&mut self) -> Option<Entry<T>> {
         let (id, item) = self.lanes.iter_mut().rev().find(|lane| lane.len > 0)?.pop_front()?;
         self.left(&item);
@@ -384,6 +386,7 @@ impl<T> Queue<T> {
         evicted
     }
 
+    #[inline]
     fn insert(&mut self, entry: Entry<T>) {
         let Entry { id, item } = entry;
         if let Some(at) = item.expires {

@@ -361,9 +361,11 @@ impl Actor {
 
     /// All that was handed to the socket is with the operating system.
     fn all_written(&mut self) {
-        for Unwritten { slot, .. } in self.unwritten.drain(..) {
+        // Not drained: what a waker that panics leaves behind is told by the end.
+        for Unwritten { slot, .. } in &self.unwritten {
             slot.set(Status::Written);
         }
+        self.unwritten.clear();
     }
 
     /// What was handed over, and is not kept for another connection, is in nobody's hands.

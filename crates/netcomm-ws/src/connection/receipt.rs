@@ -131,6 +131,7 @@ impl Slot {
     }
 
     /// The message, for whoever takes it out of the queue.
+    #[inline]
     pub(super) fn take_cargo(&self) -> Option<Cargo> {
         self.lock().cargo.take()
     }
@@ -155,6 +156,7 @@ impl Slot {
     }
 
     /// Moves on; what is settled stays.
+    #[inline]
     pub(super) fn set(&self, status: Status) {
         let waker = {
             let mut inner = self.lock();
