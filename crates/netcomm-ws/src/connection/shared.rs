@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     drainers: Standing,
     clock: Arc<dyn Clock>,
     counters: Counters,
+    /// Whether something was laid on the desk since the task began to look at it last. Set under the lock.
+    has_news: AtomicBool,
     /// How often those who listen to all messages were others, changed under the lock.
     listener_changes: AtomicU64,
     /// Some moment, for what asks for one and does not look at it.
@@ -160,6 +162,7 @@ impl Shared {
             born: clock.now(),
             clock,
             counters: Counters::default(),
+            has_news: AtomicBool::new(true),
             listener_changes: AtomicU64::new(0),
             waits_for_room,
         })
@@ -219,7 +222,7 @@ impl Shared {
         let has_no_room = matches!(pushed, Pushed::Full(_));
         let (item, why) = match pushed {
             Pushed::Queued { evicted, .. } => {
-                let waker = inner.waker.take();
+                let waker = self.rouse(&mut inner);
                 drop(inner);
                 if let Some(waker) = waker {
                     waker.wake();
@@ -364,7 +367,7 @@ impl Shared {
             }
             inner.is_closing = matches!(order, Order::Close(_));
             inner.order = Some(order);
-            inner.waker.take()
+            self.rouse(&mut inner)
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -404,7 +407,7 @@ impl Shared {
                 return;
             }
             inner.acks.push(sequence);
-            inner.waker.take()
+            self.rouse(&mut inner)
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -511,6 +514,22 @@ impl Shared {
         self.idle.notify_waiters();
     }
 
+    /// There is news on the desk: gives whom to wake for it, which is the task if it has looked at what was there before.
+    fn rouse(&self, inner: &mut Inner) -> Option<Waker> {
+        self.has_news.store(true, Ordering::Release);
+        inner.waker.take()
+    }
+
+    /// Notes what the peer is to be told; gives whom to wake for it. A connection that is yet to come begins with
+    /// all topics.
+    fn topic_changed(&self, inner: &mut Inner, change: TopicChange) -> Option<Waker> {
+        if !inner.is_ready {
+            return None;
+        }
+        inner.topic_changes.push(change);
+        self.rouse(inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -520,16 +539,6 @@ impl Inner {
     /// Whether nothing waits, and all that did not wait is where it should be.
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && !self.is_writing && self.unacknowledged == 0
-    }
-
-    /// Notes what the peer is to be told; gives whom to wake for it. A connection that is yet to come begins with
-    /// all topics.
-    fn topic_changed(&mut self, change: TopicChange) -> Option<Waker> {
-        if !self.is_ready {
-            return None;
-        }
-        self.topic_changes.push(change);
-        self.waker.take()
     }
 }
 

@@ -30,17 +30,17 @@ enum Sent {
 /// Where a connection that is served stands between two polls.
 struct Serving {
     is_closing: bool,
+    /// Whether the desk is to be looked at, news or not: another waker is to lie there.
+    is_new: bool,
     /// Whether all that rings [`outside`](Self::outside) was asked and has nothing more to give.
     is_quiet: bool,
-    /// Rung by the desk: orders, messages, times that are over.
-    desk: Bell,
     /// Rung by the wire and its timers, by the network, and by listeners that have room again.
     outside: Bell,
 }
 
 impl Serving {
     fn new(task: &Waker) -> Self {
-        Self { is_closing: false, is_quiet: false, desk: Bell::new(task), outside: Bell::new(task) }
+        Self { is_closing: false, is_new: true, is_quiet: false, outside: Bell::new(task) }
     }
 }
 
@@ -49,7 +49,7 @@ impl Actor {
     pub(super) async fn serve(&mut self, socket: &mut Socket) -> Served {
         let mut serving = poll_fn(|cx| Poll::Ready(Serving::new(cx.waker()))).await;
         poll_fn(|cx| {
-            if !serving.desk.will_wake(cx.waker()) {
+            if !serving.outside.will_wake(cx.waker()) {
                 // Everything is asked again.
                 serving = Serving { is_closing: serving.is_closing, ..Serving::new(cx.waker()) };
             }
@@ -59,9 +59,10 @@ impl Actor {
     }
 
     fn poll_serve(&mut self, socket: &mut Socket, serving: &mut Serving, cx: &mut Context<'_>) -> Poll<Served> {
-        if serving.desk.rang() {
-            let mut cx = serving.desk.context();
-            match self.poll_desk(&mut cx) {
+        // Where a message may expire, the task is woken for that as for the desk.
+        if self.shared.has_news() || serving.is_new || self.expiry.at().is_some() {
+            serving.is_new = false;
+            match self.poll_desk(cx) {
                 Poll::Ready(Order::Close(body)) => {
                     socket.drive().start_close(body);
                     self.shared.set(State::Closing);

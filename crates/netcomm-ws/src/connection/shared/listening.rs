@@ -43,7 +43,7 @@ impl Shared {
             if !is_new {
                 return;
             }
-            inner.topic_changed(TopicChange::Added(topic.clone()))
+            self.topic_changed(&mut inner, TopicChange::Added(topic.clone()))
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -73,7 +73,7 @@ impl Shared {
                 return;
             }
             inner.topics.remove(topic);
-            inner.topic_changed(TopicChange::Left(topic.clone()))
+            self.topic_changed(&mut inner, TopicChange::Left(topic.clone()))
         };
         if let Some(waker) = waker {
             waker.wake();

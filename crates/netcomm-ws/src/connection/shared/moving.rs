@@ -42,7 +42,7 @@ impl Shared {
             if let Pushed::Queued { id, .. } = &pushed {
                 slot.set_home(Arc::downgrade(self), *id);
             }
-            (pushed, inner.queue.take_expired(), inner.waker.take())
+            (pushed, inner.queue.take_expired(), self.rouse(&mut inner))
         };
         self.expired(expired);
         if let Some(waker) = waker {

@@ -1,5 +1,6 @@
 //! The task's side.
 
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::time::Instant;
 
@@ -13,10 +14,18 @@ use crate::message::Message;
 use crate::queue::{Entry, Item};
 
 impl Shared {
+    /// Whether something may lie on the desk that was not there when it was looked at last.
+    #[inline]
+    pub(in crate::connection) fn has_news(&self) -> bool {
+        self.has_news.load(Ordering::Acquire)
+    }
+
     /// What the owner wants. The task is woken by whatever comes next.
     pub(in crate::connection) fn look_at_desk(&self, cx: &Context<'_>) -> Desk {
         let mut inner = self.lock();
         let order = inner.order.take();
+        // Who takes an order looks again: until then nobody wakes it.
+        self.has_news.store(order.is_some(), Ordering::Release);
         if order.is_none() {
             match &inner.waker {
                 Some(waker) if waker.will_wake(cx.waker()) => {}
