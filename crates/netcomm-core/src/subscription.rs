@@ -228,24 +228,21 @@ impl<T> Feed<T> {
     }
 
     /// Takes an item that weighs so many bytes.
+    #[inline]
     pub fn push(&self, item: T, bytes: usize) -> Heard {
         let (listener, dropped, is_full) = {
             let mut inner = self.lock();
             if inner.left || inner.ended {
                 return Heard::Gone;
             }
-            let mut dropped = None;
-            if self.limits.slow == Slow::DropNewest && !inner.has_room(&self.limits) {
-                inner.lagged += 1;
-                return Heard::Yes;
-            }
-            while self.limits.slow == Slow::DropOldest && !inner.has_room(&self.limits) {
-                let Some((oldest, bytes)) = inner.items.pop_front() else {
-                    break;
-                };
-                inner.bytes -= bytes;
-                inner.lagged += 1;
-                dropped = Some(oldest);
+            let mut dropped = Vec::new();
+            match self.limits.slow {
+                Slow::DropNewest if !inner.has_room(&self.limits) => {
+                    inner.lagged += 1;
+                    return Heard::Yes;
+                }
+                Slow::DropOldest if !inner.has_room(&self.limits) => dropped = inner.make_room(&self.limits),
+                _ => {}
             }
             inner.items.push_back((item, bytes));
             inner.bytes += bytes;
@@ -277,6 +274,7 @@ impl<T> Feed<T> {
         }
     }
 
+    #[inline]
     fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
         let (item, waiting) = {
             let mut inner = self.lock();
@@ -285,25 +283,26 @@ impl<T> Feed<T> {
             if inner.lagged > 0 && is_front {
                 return Poll::Ready(Some(Err(Lagged(std::mem::take(&mut inner.lagged)))));
             }
-            match inner.items.pop_front() {
-                Some((item, bytes)) => {
-                    inner.bytes -= bytes;
-                    if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
-                        inner.items = VecDeque::new();
-                    }
-                    let has_room = !inner.waiting.is_empty() && inner.has_room(&self.limits);
-                    let waiting = if has_room { std::mem::take(&mut inner.waiting) } else { Vec::new() };
-                    (item, waiting)
+            let Some((_, bytes)) = inner.items.front() else {
+                if inner.ended {
+                    return Poll::Ready(None);
                 }
-                None if inner.ended => return Poll::Ready(None),
-                None => {
-                    inner.listener = Some(cx.waker().clone());
-                    return Poll::Pending;
-                }
+                inner.listener = Some(cx.waker().clone());
+                return Poll::Pending;
+            };
+            inner.bytes -= *bytes;
+            // Items are large: one is moved as seldom as can be.
+            let item = inner.items.pop_front().map(|(item, _)| Ok(item));
+            if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
+                inner.items = VecDeque::new();
             }
+            if inner.waiting.is_empty() || !inner.has_room(&self.limits) {
+                return Poll::Ready(item);
+            }
+            (item, std::mem::take(&mut inner.waiting))
         };
         waiting.into_iter().for_each(Waker::wake);
-        Poll::Ready(Some(Ok(item)))
+        Poll::Ready(item)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
@@ -315,6 +314,20 @@ impl<T> Feed<T> {
 const KEPT_ITEMS: usize = 4;
 
 impl<T> Inner<T> {
+    /// The oldest, as many as have to go; they are dropped where no lock is held.
+    #[cold]
+    fn make_room(&mut self, limits: &Listening) -> Vec<T> {
+        let mut dropped = Vec::new();
+        while !self.has_room(limits)
+            && let Some((oldest, bytes)) = self.items.pop_front()
+        {
+            self.bytes -= bytes;
+            self.lagged += 1;
+            dropped.push(oldest);
+        }
+        dropped
+    }
+
     fn has_room(&self, limits: &Listening) -> bool {
         self.items.is_empty() || (self.items.len() < limits.items.max(1) && self.bytes < limits.bytes)
     }

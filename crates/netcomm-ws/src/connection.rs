@@ -92,7 +92,7 @@ impl Connection {
     /// A future that was dropped before it was ready has taken nothing.
     pub async fn send(&self, message: impl Into<Outbound>) -> Result<Receipt, Rejected> {
         let shared = &self.handle.shared;
-        shared.when_room(message.into(), |outbound| shared.push(outbound, None)).await
+        shared.when_room(message.into(), |outbound| shared.push(outbound)).await
     }
 
     /// Takes a message if there is room for it now.
@@ -101,7 +101,7 @@ impl Connection {
     ///
     /// As [`send`](Self::send); with [`Wait`](crate::Overflow::Wait) too where it would have to wait.
     pub fn try_send(&self, message: impl Into<Outbound>) -> Result<Receipt, Rejected> {
-        self.handle.shared.push(message.into(), None).map_err(|pushback| match pushback {
+        self.handle.shared.push(message.into()).map_err(|pushback| match pushback {
             Pushback::Wait(outbound) => Rejected { outbound, why: Dropped::Full },
             Pushback::Rejected(rejected) => rejected,
         })

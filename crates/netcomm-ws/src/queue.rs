@@ -120,6 +120,9 @@ pub(crate) struct Queue<T> {
     limits: QueueLimits,
     /// By priority, the lowest first.
     lanes: [Lane<T>; 3],
+    /// Those of all lanes.
+    len: usize,
+    bytes: usize,
     expiries: BTreeSet<(Instant, u64)>,
     expired: Vec<Entry<T>>,
     next_id: u64,
@@ -214,6 +217,8 @@ impl<T> Queue<T> {
         Self {
             limits,
             lanes: [Lane::new(), Lane::new(), Lane::new()],
+            len: 0,
+            bytes: 0,
             expiries: BTreeSet::new(),
             expired: Vec::new(),
             next_id: 0,
@@ -221,18 +226,18 @@ impl<T> Queue<T> {
     }
 
     /// How many wait.
-    pub(crate) fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.len).sum()
+    pub(crate) const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether nobody waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lanes.iter().all(|lane| lane.len == 0)
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// How many bytes wait.
-    pub(crate) fn bytes(&self) -> usize {
-        self.lanes.iter().fold(0, |sum, lane| sum.saturating_add(lane.bytes))
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether one more of that size may wait without anybody having to leave.
@@ -241,6 +246,7 @@ impl<T> Queue<T> {
     }
 
     /// Lets one more wait, if it may. Those whose time is over make room before anybody else.
+    #[inline]
     pub(crate) fn push(&mut self, item: Item<T>, is_connected: bool, now: Instant) -> Pushed<T> {
         if item.bytes > self.limits.bytes {
             return Pushed::TooLarge(item);
@@ -251,7 +257,9 @@ impl<T> Queue<T> {
         if item.expires.is_some_and(|at| at <= now) {
             return Pushed::Expired(item);
         }
-        self.expire(now);
+        if !self.expiries.is_empty() {
+            self.expire(now);
+        }
         let evicted = if self.fits(item.bytes, None) {
             Vec::new()
         } else {
@@ -268,6 +276,11 @@ impl<T> Queue<T> {
         Pushed::Queued { id, evicted }
     }
 
+    /// The number that the next one gets that may wait.
+    pub(crate) const fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
     /// A number that nothing waits under, for what is told of those that were not taken.
     pub(crate) fn skip(&mut self) -> u64 {
         let id = self.next_id;
@@ -282,8 +295,10 @@ impl<T> Queue<T> {
     }
 
     /// As [`pop`](Self::pop), where no time is of interest: nothing that waits [expires](Self::next_expiry).
+    #[inline]
     pub(crate) fn pop_any(&mut self) -> Option<Entry<T>> {
         let (id, item) = self.lanes.iter_mut().rev().find(|lane| lane.len > 0)?.pop_front()?;
+        self.left(&item);
         if let Some(at) = item.expires {
             self.expiries.remove(&(at, id));
         }
@@ -301,6 +316,7 @@ impl<T> Queue<T> {
     /// Takes one out by its number, wherever it stands; `None` if it has left already.
     pub(crate) fn cancel(&mut self, id: u64) -> Option<Entry<T>> {
         let item = self.lanes.iter_mut().find_map(|lane| lane.remove(id))?;
+        self.left(&item);
         if let Some(at) = item.expires {
             self.expiries.remove(&(at, id));
         }
@@ -340,7 +356,8 @@ impl<T> Queue<T> {
     /// Takes out all that wait, in the order in which they would have gone.
     pub(crate) fn drain(&mut self) -> Vec<Entry<T>> {
         self.expiries.clear();
-        let mut entries = Vec::with_capacity(self.len());
+        let mut entries = Vec::with_capacity(self.len);
+        (self.len, self.bytes) = (0, 0);
         for lane in self.lanes.iter_mut().rev() {
             entries.extend(lane.drain().map(|(id, item)| Entry { id, item }));
         }
@@ -349,9 +366,12 @@ impl<T> Queue<T> {
 
     /// Whether one more has room, if all up to that priority left.
     fn fits(&self, bytes: usize, without: Option<Priority>) -> bool {
-        let stay = &self.lanes[without.map_or(0, |priority| priority as usize + 1)..];
-        let messages: usize = stay.iter().map(|lane| lane.len).sum();
-        let taken = stay.iter().fold(0, |sum: usize, lane| sum.saturating_add(lane.bytes));
+        let (mut messages, mut taken) = (self.len, self.bytes);
+        if let Some(priority) = without {
+            for lane in &self.lanes[..=priority as usize] {
+                (messages, taken) = (messages - lane.len, taken.saturating_sub(lane.bytes));
+            }
+        }
         messages < self.limits.messages && taken.checked_add(bytes).is_some_and(|sum| sum <= self.limits.bytes)
     }
 
@@ -366,11 +386,19 @@ impl<T> Queue<T> {
         evicted
     }
 
+    #[inline]
     fn insert(&mut self, entry: Entry<T>) {
         let Entry { id, item } = entry;
         if let Some(at) = item.expires {
             self.expiries.insert((at, id));
         }
+        self.len += 1;
+        self.bytes = self.bytes.saturating_add(item.bytes);
         self.lanes[item.priority as usize].insert(id, item);
+    }
+
+    fn left(&mut self, item: &Item<T>) {
+        self.len -= 1;
+        self.bytes = self.bytes.saturating_sub(item.bytes);
     }
 }

@@ -1,6 +1,7 @@
 //! The task of a connection: from the first dial to the last goodbye, read from top to bottom.
 
 mod attempt;
+mod bell;
 mod serve;
 
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use netcomm_core::{
 
 use super::receipt::{Dropped, Slot, Status};
 use super::session::{AnyGreet, AnyPrepare, Resume};
-use super::shared::{Order, Parcel, Shared};
+use super::shared::{Listeners, Order, Parcel, Shared};
 use super::state::{Delivery, Event, State};
 use super::window::{Seen, Window};
 use crate::close::{Closed, Closer};
@@ -73,6 +74,8 @@ pub(super) struct Actor {
     urgent: VecDeque<Message>,
     /// Handed to the socket, and not to the operating system.
     unwritten: Vec<Unwritten>,
+    /// Those who listen to all messages, as of that [change](Shared::refresh).
+    listeners: (u64, Listeners<Delivery>),
     /// Listeners that have no room.
     full: Vec<Arc<Feed<Delivery>>>,
     /// When the next message in the queue is of no use any more.
@@ -132,6 +135,7 @@ impl Actor {
             run: 0,
             urgent: VecDeque::new(),
             unwritten: Vec::new(),
+            listeners: (0, Arc::new([])),
             full: Vec::new(),
             expiry: Timer::default(),
             has_notes: false,
@@ -357,9 +361,11 @@ impl Actor {
 
     /// All that was handed to the socket is with the operating system.
     fn all_written(&mut self) {
-        for Unwritten { slot, .. } in self.unwritten.drain(..) {
+        // Not drained: what a waker that panics leaves behind is told by the end.
+        for Unwritten { slot, .. } in &self.unwritten {
             slot.set(Status::Written);
         }
+        self.unwritten.clear();
     }
 
     /// What was handed over, and is not kept for another connection, is in nobody's hands.

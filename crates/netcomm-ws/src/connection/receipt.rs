@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use super::shared::Shared;
+use crate::message::{Message, Text};
 
 /// Where a message stands. It only moves down this list, and ends at one of the last three, or at `Written` where no
 /// acknowledgements are in use.
@@ -50,14 +51,23 @@ pub struct Receipt {
     slot: Arc<Slot>,
 }
 
-/// The far end of a receipt, kept with the message.
+/// The far end of a receipt; while a message waits, the message lies there too.
 pub(crate) struct Slot {
     state: Mutex<Inner>,
+}
+
+/// A message that waits.
+pub(crate) struct Cargo {
+    pub(crate) message: Message,
+    pub(crate) topic: Option<Text>,
+    pub(crate) request: Option<u64>,
 }
 
 struct Inner {
     status: Status,
     waker: Option<Waker>,
+    /// Gone when the message has left the queue, also where somebody holds on to the receipt.
+    cargo: Option<Cargo>,
     /// In whose queue it waits, and under which number: in a cluster it may move.
     home: Weak<Shared>,
     id: u64,
@@ -115,8 +125,20 @@ impl fmt::Debug for Receipt {
 }
 
 impl Slot {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(Inner { status: Status::Queued, waker: None, home: Weak::new(), id: 0 }) })
+    pub(super) fn new(cargo: Cargo, home: Weak<Shared>, id: u64) -> Arc<Self> {
+        let inner = Inner { status: Status::Queued, waker: None, cargo: Some(cargo), home, id };
+        Arc::new(Self { state: Mutex::new(inner) })
+    }
+
+    /// The message, for whoever takes it out of the queue.
+    #[inline]
+    pub(super) fn take_cargo(&self) -> Option<Cargo> {
+        self.lock().cargo.take()
+    }
+
+    /// Whether the message that waits is a request.
+    pub(super) fn is_request(&self) -> bool {
+        self.lock().cargo.as_ref().is_some_and(|cargo| cargo.request.is_some())
     }
 
     pub(super) fn set_home(&self, home: Weak<Shared>, id: u64) {
@@ -134,6 +156,7 @@ impl Slot {
     }
 
     /// Moves on; what is settled stays.
+    #[inline]
     pub(super) fn set(&self, status: Status) {
         let waker = {
             let mut inner = self.lock();

@@ -2,12 +2,14 @@
 
 mod listening;
 mod moving;
+mod standing;
 mod task;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -18,22 +20,25 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::Pushback;
 use super::counters::Counters;
 use super::outbound::{Outbound, Rejected};
-use super::receipt::{Dropped, Receipt, Slot, Status};
+use super::receipt::{Cargo, Dropped, Receipt, Slot, Status};
 use super::state::{Delivery, Event, Snapshot, State};
 use crate::close::CloseBody;
 use crate::heartbeat::Rtt;
 use crate::message::{Message, Text};
 use crate::queue::{Entry, Item, Overflow, Pushed, Queue, QueueLimits};
+use standing::Standing;
 
 /// Those who listen to the same thing; shared with whoever is just telling them.
 pub(crate) type Listeners<T> = Arc<[Arc<Feed<T>>]>;
 
-/// A message on its way.
+/// A message that has left the queue, on its way.
 pub(crate) struct Parcel {
     pub(crate) id: u64,
     pub(crate) message: Message,
     pub(crate) topic: Option<Text>,
     pub(crate) request: Option<u64>,
+    /// Not numbered, nor sent twice.
+    pub(crate) volatile: bool,
     pub(crate) slot: Arc<Slot>,
 }
 
@@ -71,10 +76,18 @@ pub(crate) struct Shared {
     room: Notify,
     /// Held by the one who looks for room.
     line: tokio::sync::Mutex<()>,
+    /// Those who look for room, or stand behind the one who does.
+    in_line: Standing,
     /// Told whenever nothing is left to write.
     idle: Notify,
+    /// Those who wait for that.
+    drainers: Standing,
     clock: Arc<dyn Clock>,
     counters: Counters,
+    /// Whether something was laid on the desk since the task began to look at it last. Set under the lock.
+    has_news: AtomicBool,
+    /// How often those who listen to all messages were others, changed under the lock.
+    listener_changes: AtomicU64,
     /// Some moment, for what asks for one and does not look at it.
     born: Instant,
     /// Whether a sender waits where the queue is full.
@@ -82,7 +95,7 @@ pub(crate) struct Shared {
 }
 
 struct Inner {
-    queue: Queue<Box<Parcel>>,
+    queue: Queue<Arc<Slot>>,
     /// Whether a message could go at once.
     is_ready: bool,
     is_closed: bool,
@@ -143,10 +156,14 @@ impl Shared {
             state,
             room: Notify::new(),
             line: tokio::sync::Mutex::new(()),
+            in_line: Standing::default(),
             idle: Notify::new(),
+            drainers: Standing::default(),
             born: clock.now(),
             clock,
             counters: Counters::default(),
+            has_news: AtomicBool::new(true),
+            listener_changes: AtomicU64::new(0),
             waits_for_room,
         })
     }
@@ -162,8 +179,8 @@ impl Shared {
     // The owner's side.
 
     /// Takes a message, if there is room.
-    pub(super) fn push(self: &Arc<Self>, outbound: Outbound, request: Option<u64>) -> Result<Receipt, Pushback> {
-        self.push_with(outbound, request, Slot::new())
+    pub(super) fn push(self: &Arc<Self>, outbound: Outbound) -> Result<Receipt, Pushback> {
+        self.push_with(outbound, None)
     }
 
     /// Takes a request, and gives where its answer will come.
@@ -172,87 +189,82 @@ impl Shared {
         number: u64,
         outbound: Outbound,
     ) -> Result<(Receipt, oneshot::Receiver<Result<Message>>), Pushback> {
-        let slot = Slot::new();
         let (answer, answered) = oneshot::channel();
-        // Before it can be sent: the answer may be quick.
-        let request = Request { answer, slot: Arc::clone(&slot), volatile: outbound.volatile };
-        self.lock().requests.insert(number, request);
-        match self.push_with(outbound, Some(number), slot) {
-            Ok(receipt) => Ok((receipt, answered)),
-            Err(pushback) => {
-                self.forget_request(number);
-                Err(pushback)
-            }
-        }
+        self.push_with(outbound, Some((number, answer))).map(|receipt| (receipt, answered))
     }
 
     fn push_with(
         self: &Arc<Self>,
         outbound: Outbound,
-        request: Option<u64>,
-        slot: Arc<Slot>,
+        request: Option<(u64, oneshot::Sender<Result<Message>>)>,
     ) -> Result<Receipt, Pushback> {
-        let (pushed, expired, waker) = {
-            let mut inner = self.lock();
-            if inner.is_closed {
-                return Err(Pushback::Rejected(Rejected { outbound, why: Dropped::Closed }));
-            }
-            // To read a clock costs more than all the rest; most messages wait as long as they must.
-            let is_timed = outbound.time_to_live.is_some() || inner.queue.next_expiry().is_some();
-            let now = if is_timed { self.clock.now() } else { self.born };
-            let Outbound { message, priority, time_to_live, volatile, topic } = outbound;
-            let item = Item {
-                bytes: message.len(),
-                payload: Box::new(Parcel { id: 0, message, topic, request, slot: Arc::clone(&slot) }),
-                priority,
-                expires: time_to_live.and_then(|time| now.checked_add(time)),
-                volatile,
-            };
-            let is_ready = inner.is_ready;
-            let pushed = inner.queue.push(item, is_ready, now);
-            let waker = if let Pushed::Queued { id, .. } = &pushed {
-                // Under the lock: it may leave for another queue as soon as it can be seen.
-                slot.set_home(Arc::downgrade(self), *id);
-                inner.waker.take()
-            } else {
-                None
-            };
-            (pushed, inner.queue.take_expired(), waker)
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        let mut inner = self.lock();
+        if inner.is_closed {
+            return Err(Pushback::Rejected(Rejected { outbound, why: Dropped::Closed }));
         }
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
+        // To read a clock costs more than all the rest; most messages wait as long as they must.
+        let is_timed = outbound.time_to_live.is_some() || inner.queue.next_expiry().is_some();
+        let now = if is_timed { self.clock.now() } else { self.born };
+        let Outbound { message, priority, time_to_live, volatile, topic } = outbound;
+        let bytes = message.len();
+        let id = inner.queue.next_id();
+        let number = request.as_ref().map(|(number, _)| *number);
+        let slot = Slot::new(Cargo { message, topic, request: number }, Arc::downgrade(self), id);
+        if let Some((number, answer)) = request {
+            // Before it can be sent: the answer may be quick.
+            inner.requests.insert(number, Request { answer, slot: Arc::clone(&slot), volatile });
         }
-        let dropped = |item: Item<Box<Parcel>>, why| {
-            // It has a number like all others, for the word about it to name.
-            let id = self.lock().queue.skip();
-            self.dropped([Entry { id, item }], why);
-            id
-        };
-        let give_back = |item: Item<Box<Parcel>>| {
-            let Item { payload, priority, volatile, expires, .. } = item;
-            let Parcel { message, topic, .. } = *payload;
-            let now = if expires.is_some() { self.clock.now() } else { self.born };
-            let time_to_live = expires.map(|at| at.saturating_duration_since(now));
-            Outbound { message, priority, time_to_live, volatile, topic }
-        };
-        let id = match pushed {
-            Pushed::Queued { id, evicted } => {
-                self.dropped(evicted, Dropped::Evicted);
-                id
+        let expires = time_to_live.and_then(|time| now.checked_add(time));
+        let item = Item { bytes, payload: Arc::clone(&slot), priority, expires, volatile };
+        let is_ready = inner.is_ready;
+        let pushed = inner.queue.push(item, is_ready, now);
+        let expired = inner.queue.take_expired();
+        let has_no_room = matches!(pushed, Pushed::Full(_));
+        let (item, why) = match pushed {
+            Pushed::Queued { evicted, .. } => {
+                let waker = self.rouse(&mut inner);
+                drop(inner);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                self.expired(expired);
+                if !evicted.is_empty() {
+                    self.dropped(evicted, Dropped::Evicted);
+                }
+                return Ok(Receipt::new(id, slot));
             }
-            Pushed::Full(item) if self.waits_for_room => return Err(Pushback::Wait(give_back(item))),
             Pushed::Full(item) | Pushed::TooLarge(item) => {
-                let rejected = Rejected { outbound: give_back(item), why: Dropped::Full };
-                return Err(Pushback::Rejected(rejected));
+                let request = number.and_then(|number| inner.requests.remove(&number));
+                drop(inner);
+                drop(request);
+                self.expired(expired);
+                let outbound = self.give_back(item);
+                return Err(if has_no_room && self.waits_for_room {
+                    Pushback::Wait(outbound)
+                } else {
+                    Pushback::Rejected(Rejected { outbound, why: Dropped::Full })
+                });
             }
-            Pushed::Dropped(item) => dropped(item, Dropped::Full),
-            Pushed::Offline(item) => dropped(item, Dropped::Volatile),
-            Pushed::Expired(item) => dropped(item, Dropped::Expired),
+            Pushed::Dropped(item) => (item, Dropped::Full),
+            Pushed::Offline(item) => (item, Dropped::Volatile),
+            Pushed::Expired(item) => (item, Dropped::Expired),
         };
+        // It has a number like all others, for the word about it to name.
+        inner.queue.skip();
+        drop(inner);
+        self.expired(expired);
+        self.dropped([Entry { id, item }], why);
         Ok(Receipt::new(id, slot))
+    }
+
+    /// What was to be sent, of a newcomer that the queue gave back.
+    fn give_back(&self, item: Item<Arc<Slot>>) -> Outbound {
+        let Item { payload, priority, volatile, expires, .. } = item;
+        let Cargo { message, topic, .. } =
+            payload.take_cargo().expect("it did not leave the queue: it never was in it");
+        let now = if expires.is_some() { self.clock.now() } else { self.born };
+        let time_to_live = expires.map(|at| at.saturating_duration_since(now));
+        Outbound { message, priority, time_to_live, volatile, topic }
     }
 
     /// Waits for room, as far as one can tell: somebody else may be faster.
@@ -267,17 +279,36 @@ impl Shared {
     /// first of them looks for room, and newcomers stand behind.
     pub(super) async fn when_room<T>(
         &self,
+        outbound: Outbound,
+        mut push: impl FnMut(Outbound) -> Result<T, Pushback>,
+    ) -> Result<T, Rejected> {
+        let outbound = if self.in_line.any() {
+            outbound
+        } else {
+            match push(outbound) {
+                Ok(taken) => return Ok(taken),
+                Err(Pushback::Rejected(rejected)) => return Err(rejected),
+                Err(Pushback::Wait(outbound)) => outbound,
+            }
+        };
+        self.stand_in_line(outbound, push).await
+    }
+
+    async fn stand_in_line<T>(
+        &self,
         mut outbound: Outbound,
         mut push: impl FnMut(Outbound) -> Result<T, Pushback>,
     ) -> Result<T, Rejected> {
+        // Before it looks again: what leaves the queue from now on is told.
+        let _stand = self.in_line.stand();
         // Its time runs while it stands here as well.
         let expiry = outbound.time_to_live.and_then(|time| self.now().checked_add(time));
-        let mut place = if self.waits_for_room { self.line.try_lock().ok() } else { None };
+        let mut place = self.line.try_lock().ok();
         loop {
             let is_late = outbound.time_to_live.is_some_and(|left| left.is_zero());
             // What can only be dropped need not stand in line for it.
             let is_futile = is_late || (outbound.volatile && !self.lock().is_ready);
-            if self.waits_for_room && place.is_none() && !is_futile {
+            if place.is_none() && !is_futile {
                 place = self.within(self.line.lock(), expiry).await;
             } else {
                 outbound = match push(outbound) {
@@ -311,6 +342,7 @@ impl Shared {
 
     /// Waits until nothing waits any more, and all of it was written.
     pub(super) async fn idle(&self) -> bool {
+        let _stand = self.drainers.stand();
         loop {
             let idle = self.idle.notified();
             {
@@ -335,7 +367,7 @@ impl Shared {
             }
             inner.is_closing = matches!(order, Order::Close(_));
             inner.order = Some(order);
-            inner.waker.take()
+            self.rouse(&mut inner)
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -375,7 +407,7 @@ impl Shared {
                 return;
             }
             inner.acks.push(sequence);
-            inner.waker.take()
+            self.rouse(&mut inner)
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -396,7 +428,7 @@ impl Shared {
 
     /// Something has left the queue. One alone looks for room at any time.
     fn tell_room(&self) {
-        if self.waits_for_room {
+        if self.in_line.any() {
             self.room.notify_one();
         }
     }
@@ -406,14 +438,15 @@ impl Shared {
     }
 
     /// Tells what was never sent.
-    pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Box<Parcel>>>, why: Dropped) {
+    pub(super) fn dropped(&self, entries: impl IntoIterator<Item = Entry<Arc<Slot>>>, why: Dropped) {
         let mut any = false;
         for Entry { id, item } in entries {
             any = true;
-            item.payload.slot.set(Status::Dropped(why));
+            let cargo = item.payload.take_cargo();
+            item.payload.set(Status::Dropped(why));
             self.counters.dropped.one_more();
             self.tell(|| Event::Dropped { id, why });
-            if let Some(number) = item.payload.request {
+            if let Some(number) = cargo.and_then(|cargo| cargo.request) {
                 // Whoever asked may have left.
                 let _gone = self.answer(number, Err(not_asked(why)));
             }
@@ -424,9 +457,16 @@ impl Shared {
         }
     }
 
+    /// Tells whose time was over while they waited.
+    fn expired(&self, entries: Vec<Entry<Arc<Slot>>>) {
+        if !entries.is_empty() {
+            self.dropped(entries, Dropped::Expired);
+        }
+    }
+
     /// Something has left the queue, and maybe it was the last of all.
     fn tell_idle(&self) {
-        if self.lock().is_idle() {
+        if self.drainers.any() && self.lock().is_idle() {
             self.idle.notify_waiters();
         }
     }
@@ -474,6 +514,22 @@ impl Shared {
         self.idle.notify_waiters();
     }
 
+    /// There is news on the desk: gives whom to wake for it, which is the task if it has looked at what was there before.
+    fn rouse(&self, inner: &mut Inner) -> Option<Waker> {
+        self.has_news.store(true, Ordering::Release);
+        inner.waker.take()
+    }
+
+    /// Notes what the peer is to be told; gives whom to wake for it. A connection that is yet to come begins with
+    /// all topics.
+    fn topic_changed(&self, inner: &mut Inner, change: TopicChange) -> Option<Waker> {
+        if !inner.is_ready {
+            return None;
+        }
+        inner.topic_changes.push(change);
+        self.rouse(inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -483,16 +539,6 @@ impl Inner {
     /// Whether nothing waits, and all that did not wait is where it should be.
     fn is_idle(&self) -> bool {
         self.queue.is_empty() && !self.is_writing && self.unacknowledged == 0
-    }
-
-    /// Notes what the peer is to be told; gives whom to wake for it. A connection that is yet to come begins with
-    /// all topics.
-    fn topic_changed(&mut self, change: TopicChange) -> Option<Waker> {
-        if !self.is_ready {
-            return None;
-        }
-        self.topic_changes.push(change);
-        self.waker.take()
     }
 }
 

@@ -171,6 +171,16 @@ impl Drive {
         }
     }
 
+    /// Whether there is nothing to write and nothing that was read and not taken: nothing is due but what wakes whoever
+    /// polled last.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.transmitter.is_silent()
+            && !self.unflushed
+            && self.inbox.is_empty()
+            && self.kept.is_none()
+            && matches!(self.state, State::Open)
+    }
+
     /// Asks for a sign of life at once, and gives the connection up if none comes within `patience`.
     pub(crate) fn probe(&mut self, patience: Duration) {
         if matches!(self.state, State::Open) {

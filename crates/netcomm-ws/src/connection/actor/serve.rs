@@ -2,10 +2,11 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use netcomm_core::{Error, Feed, Heard, Result};
 
+use super::bell::Bell;
 use super::{Actor, Served, Unwritten};
 use crate::connection::receipt::{Dropped, Slot, Status};
 use crate::connection::shared::{Order, Parcel, Shared, TopicChange};
@@ -13,7 +14,6 @@ use crate::connection::state::{Delivery, Event, State};
 use crate::connection::window::Ack;
 use crate::dialect::{Dialect as _, Plain, Reading, Writing};
 use crate::message::{Message, Text};
-use crate::queue::Entry;
 use crate::socket::{Drive, Socket};
 
 /// So many messages come in before others of the same thread have their turn.
@@ -27,29 +27,64 @@ enum Sent {
     Blocked,
 }
 
+/// Where a connection that is served stands between two polls.
+struct Serving {
+    is_closing: bool,
+    /// Whether the desk is to be looked at, news or not: another waker is to lie there.
+    is_new: bool,
+    /// Whether all that rings [`outside`](Self::outside) was asked and has nothing more to give.
+    is_quiet: bool,
+    /// Rung by the wire and its timers, by the network, and by listeners that have room again.
+    outside: Bell,
+}
+
+impl Serving {
+    fn new(task: &Waker) -> Self {
+        Self { is_closing: false, is_new: true, is_quiet: false, outside: Bell::new(task) }
+    }
+}
+
 impl Actor {
     /// Serves a connection to its end.
     pub(super) async fn serve(&mut self, socket: &mut Socket) -> Served {
-        let mut is_closing = false;
-        poll_fn(|cx| self.poll_serve(socket, &mut is_closing, cx)).await
+        let mut serving = poll_fn(|cx| Poll::Ready(Serving::new(cx.waker()))).await;
+        poll_fn(|cx| {
+            if !serving.outside.will_wake(cx.waker()) {
+                // Everything is asked again.
+                serving = Serving { is_closing: serving.is_closing, ..Serving::new(cx.waker()) };
+            }
+            self.poll_serve(socket, &mut serving, cx)
+        })
+        .await
     }
 
-    fn poll_serve(&mut self, socket: &mut Socket, is_closing: &mut bool, cx: &mut Context<'_>) -> Poll<Served> {
-        match self.poll_desk(cx) {
-            Poll::Ready(Order::Close(body)) => {
-                socket.drive().start_close(body);
-                self.shared.set(State::Closing);
-                *is_closing = true;
+    fn poll_serve(&mut self, socket: &mut Socket, serving: &mut Serving, cx: &mut Context<'_>) -> Poll<Served> {
+        // Where a message may expire, the task is woken for that as for the desk.
+        if self.shared.has_news() || serving.is_new || self.expiry.at().is_some() {
+            serving.is_new = false;
+            match self.poll_desk(cx) {
+                Poll::Ready(Order::Close(body)) => {
+                    socket.drive().start_close(body);
+                    self.shared.set(State::Closing);
+                    serving.is_closing = true;
+                }
+                Poll::Ready(Order::Renew) => return Poll::Ready(Served::Renewed),
+                // It was: whatever comes next is asked for by the next poll.
+                Poll::Ready(Order::Start) => cx.waker().wake_by_ref(),
+                Poll::Pending => {}
             }
-            Poll::Ready(Order::Renew) => return Poll::Ready(Served::Renewed),
-            // It was: whatever comes next is asked for by the next poll.
-            Poll::Ready(Order::Start) => cx.waker().wake_by_ref(),
-            Poll::Pending => {}
         }
-        if *is_closing {
+        if serving.is_closing {
             return self.poll_goodbye(socket, cx);
         }
         self.look_at_notes();
+        let rang = serving.outside.rang();
+        let cx = &mut serving.outside.context();
+        // Most of what a desk has is a message, and goes at once: the others have no news.
+        if !rang && serving.is_quiet && self.send(socket.drive(), cx) {
+            return Poll::Pending;
+        }
+        serving.is_quiet = false;
         self.poll_ping(cx);
         while self.poll_network(cx).is_ready() {
             // What was sent over the old network may be lost, and nobody would tell.
@@ -57,12 +92,15 @@ impl Actor {
             self.shared.tell(|| Event::NetworkChanged);
         }
         for _ in 0..TURNS {
-            self.send(socket.drive(), cx);
+            if self.has_work() || !self.unwritten.is_empty() {
+                self.send(socket.drive(), cx);
+            }
             match self.receive(socket, cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Served::Lost(error)),
                 Poll::Pending => {
                     self.tell_rtt(socket.rtt());
+                    serving.is_quiet = self.full.is_empty() && socket.drive().is_quiet();
                     return Poll::Pending;
                 }
             }
@@ -80,13 +118,32 @@ impl Actor {
         Poll::Ready(Served::Closed(closed))
     }
 
-    /// Hands over whatever there is, and flushes once.
-    fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) {
-        while let Sent::Message = self.send_one(drive, cx) {}
-        if !self.unwritten.is_empty() && matches!(drive.poll_flush(cx), Poll::Ready(Ok(()))) {
+    /// Hands over whatever there is, and flushes once. Tells whether all of it has gone, and nothing else is left to do.
+    fn send(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> bool {
+        let mut is_blocked = false;
+        while self.has_work() {
+            match self.send_one(drive, cx) {
+                Sent::Message => {}
+                Sent::Nothing => break,
+                Sent::Blocked => {
+                    is_blocked = true;
+                    break;
+                }
+            }
+        }
+        if !self.unwritten.is_empty() {
+            if !matches!(drive.poll_flush(cx), Poll::Ready(Ok(()))) {
+                return false;
+            }
             self.all_written();
             self.tell_written();
         }
+        !is_blocked && drive.is_quiet()
+    }
+
+    /// Whether there may be something to hand over.
+    fn has_work(&self) -> bool {
+        self.has_queued || !self.urgent.is_empty() || self.window.is_some()
     }
 
     fn send_one(&mut self, drive: &mut Drive, cx: &mut Context<'_>) -> Sent {
@@ -103,21 +160,21 @@ impl Actor {
     /// The next message that waits.
     fn send_once(&mut self, drive: &mut Drive) -> Sent {
         match pop(&self.shared, &mut self.has_queued) {
-            Some(entry) => self.hand_over(drive, *entry.item.payload),
+            Some(parcel) => self.hand_over(drive, parcel),
             None => Sent::Nothing,
         }
     }
 
     /// Hands over a message that is not numbered.
     fn hand_over(&mut self, drive: &mut Drive, parcel: Parcel) -> Sent {
+        let Parcel { id, message, topic, request, slot, .. } = parcel;
         // Noted first: a dialect that panics leaves nobody waiting.
-        self.unwritten.push(Unwritten { id: parcel.id, slot: Arc::clone(&parcel.slot), is_kept: false });
-        let writing =
-            Writing { request: parcel.request, topic: parcel.topic.as_deref(), ..Writing::plain(&parcel.message) };
+        self.unwritten.push(Unwritten { id, slot, is_kept: false });
+        let writing = Writing { request, topic: topic.as_deref(), ..Writing::plain(&message) };
         let written = match &self.plan.dialect {
             Some(dialect) => dialect.write(writing),
             // The message itself, not another handle to it.
-            None if writing.is_plain() => Ok(parcel.message),
+            None if writing.is_plain() => Ok(message),
             None => Plain.write(writing),
         };
         match written {
@@ -126,8 +183,9 @@ impl Actor {
                 start(drive, message)
             }
             Err(error) => {
-                self.unwritten.pop();
-                self.refuse(parcel.id, parcel.request, &parcel.slot, error);
+                if let Some(Unwritten { id, slot, .. }) = self.unwritten.pop() {
+                    self.refuse(id, request, &slot, error);
+                }
                 Sent::Message
             }
         }
@@ -142,13 +200,13 @@ impl Actor {
             if !window.has_room() {
                 return Sent::Nothing;
             }
-            let Some(entry) = pop(&self.shared, &mut self.has_queued) else {
+            let Some(parcel) = pop(&self.shared, &mut self.has_queued) else {
                 return Sent::Nothing;
             };
-            if entry.item.volatile {
-                return self.hand_over(drive, *entry.item.payload);
+            if parcel.volatile {
+                return self.hand_over(drive, parcel);
             }
-            window.push(entry.item.payload);
+            window.push(Box::new(parcel));
         }
         let Some(turn) = window.turn() else {
             return Sent::Nothing;
@@ -205,7 +263,9 @@ impl Actor {
 
     /// Takes the next message, unless a listener has no room for it.
     fn receive(&mut self, socket: &mut Socket, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        self.full.retain(|channel| channel.poll_room(cx).is_pending());
+        if !self.full.is_empty() {
+            self.full.retain(|channel| channel.poll_room(cx).is_pending());
+        }
         if !self.full.is_empty() {
             // Writing goes on, and so do the peer's pings.
             while socket.drive().poll_hold(cx).is_ready() && socket.closed().is_none() {}
@@ -255,7 +315,14 @@ impl Actor {
     }
 
     fn hand_out(&mut self, message: Message, topic: Option<Text>, sequence: Option<u64>, duplicate: bool) {
-        let listeners = self.shared.listeners(topic.as_ref());
+        let by_topic;
+        let listeners = if let Some(topic) = &topic {
+            by_topic = self.shared.topic_listeners(topic);
+            &by_topic
+        } else {
+            self.shared.refresh(&mut self.listeners);
+            &self.listeners.1
+        };
         let Some((last, others)) = listeners.split_last() else {
             return self.unclaimed(topic);
         };
@@ -332,13 +399,13 @@ impl Actor {
 }
 
 /// The next message that waits. What comes while this looks wakes the task, and is seen by the next poll.
-fn pop(shared: &Shared, has_queued: &mut bool) -> Option<Entry<Box<Parcel>>> {
-    if !*has_queued {
+fn pop(shared: &Shared, has_queued: &mut bool) -> Option<Parcel> {
+    if !std::mem::take(has_queued) {
         return None;
     }
-    let entry = shared.pop();
-    *has_queued = entry.is_some();
-    entry
+    let (parcel, has_more) = shared.pop()?;
+    *has_queued = has_more;
+    Some(parcel)
 }
 
 fn start(drive: &mut Drive, message: Message) -> Sent {

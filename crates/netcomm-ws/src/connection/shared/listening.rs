@@ -1,6 +1,7 @@
 //! Who listens to what.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Listeners, Shared, TopicChange};
 use crate::connection::state::{Delivery, Event};
@@ -15,6 +16,7 @@ impl Shared {
             channel.end();
         } else {
             add(&mut inner.listeners, channel);
+            self.listener_changes.fetch_add(1, Ordering::Release);
         }
     }
 
@@ -41,7 +43,7 @@ impl Shared {
             if !is_new {
                 return;
             }
-            inner.topic_changed(TopicChange::Added(topic.clone()))
+            self.topic_changed(&mut inner, TopicChange::Added(topic.clone()))
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -71,7 +73,7 @@ impl Shared {
                 return;
             }
             inner.topics.remove(topic);
-            inner.topic_changed(TopicChange::Left(topic.clone()))
+            self.topic_changed(&mut inner, TopicChange::Left(topic.clone()))
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -85,11 +87,16 @@ impl Shared {
         inner.topics.keys().cloned().collect()
     }
 
-    pub(in crate::connection) fn listeners(&self, topic: Option<&Text>) -> Listeners<Delivery> {
-        let inner = self.lock();
-        match topic {
-            Some(topic) => inner.topics.get(topic).cloned().unwrap_or_else(|| Arc::new([])),
-            None => Arc::clone(&inner.listeners),
+    pub(in crate::connection) fn topic_listeners(&self, topic: &Text) -> Listeners<Delivery> {
+        self.lock().topics.get(topic).cloned().unwrap_or_else(|| Arc::new([]))
+    }
+
+    /// Those who listen to all messages, with the number of the last change, where they are others than those.
+    #[inline]
+    pub(in crate::connection) fn refresh(&self, known: &mut (u64, Listeners<Delivery>)) {
+        if self.listener_changes.load(Ordering::Acquire) != known.0 {
+            let inner = self.lock();
+            *known = (self.listener_changes.load(Ordering::Acquire), Arc::clone(&inner.listeners));
         }
     }
 
@@ -97,6 +104,7 @@ impl Shared {
     pub(in crate::connection) fn prune(&self) {
         let mut inner = self.lock();
         prune(&mut inner.listeners);
+        self.listener_changes.fetch_add(1, Ordering::Release);
         prune(&mut inner.events);
     }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Parcel, Shared};
-use crate::connection::receipt::Dropped;
+use super::Shared;
+use crate::connection::receipt::{Dropped, Slot};
 use crate::queue::{Entry, Pushed};
 
 impl Shared {
@@ -14,7 +14,7 @@ impl Shared {
     }
 
     /// Takes out all that waits, for another connection.
-    pub(crate) fn take_queued(&self) -> Vec<Entry<Box<Parcel>>> {
+    pub(crate) fn take_queued(&self) -> Vec<Entry<Arc<Slot>>> {
         let entries = self.lock().queue.drain();
         if !entries.is_empty() {
             self.tell_room();
@@ -24,14 +24,14 @@ impl Shared {
     }
 
     /// Takes in what waited elsewhere, or gives it back if there is no room.
-    pub(crate) fn adopt(self: &Arc<Self>, entry: Entry<Box<Parcel>>) -> Result<(), Entry<Box<Parcel>>> {
+    pub(crate) fn adopt(self: &Arc<Self>, entry: Entry<Arc<Slot>>) -> Result<(), Entry<Arc<Slot>>> {
         let now = self.clock.now();
         let Entry { id, item } = entry;
         // A request's answer comes to where it was sent from.
-        if item.payload.request.is_some() {
+        if item.payload.is_request() {
             return Err(Entry { id, item });
         }
-        let slot = Arc::clone(&item.payload.slot);
+        let slot = Arc::clone(&item.payload);
         let (adopted, expired, waker) = {
             let mut inner = self.lock();
             if inner.is_closed || !inner.queue.has_room(item.bytes) {
@@ -42,11 +42,9 @@ impl Shared {
             if let Pushed::Queued { id, .. } = &pushed {
                 slot.set_home(Arc::downgrade(self), *id);
             }
-            (pushed, inner.queue.take_expired(), inner.waker.take())
+            (pushed, inner.queue.take_expired(), self.rouse(&mut inner))
         };
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
-        }
+        self.expired(expired);
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -67,7 +65,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn put_back(&self, entry: Entry<Box<Parcel>>) {
+    pub(crate) fn put_back(&self, entry: Entry<Arc<Slot>>) {
         self.lock().queue.put_back(entry);
     }
 }

@@ -1,22 +1,31 @@
 //! The task's side.
 
+use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::time::Instant;
 
 use netcomm_core::{Error, ErrorKind, Result};
 
 use super::{Desk, Parcel, Request, Shared, TopicChange};
-use crate::connection::receipt::{Dropped, Status};
+use crate::connection::receipt::{Cargo, Dropped, Status};
 use crate::connection::state::State;
 use crate::heartbeat::Rtt;
 use crate::message::Message;
-use crate::queue::Entry;
+use crate::queue::{Entry, Item};
 
 impl Shared {
+    /// Whether something may lie on the desk that was not there when it was looked at last.
+    #[inline]
+    pub(in crate::connection) fn has_news(&self) -> bool {
+        self.has_news.load(Ordering::Acquire)
+    }
+
     /// What the owner wants. The task is woken by whatever comes next.
     pub(in crate::connection) fn look_at_desk(&self, cx: &Context<'_>) -> Desk {
         let mut inner = self.lock();
         let order = inner.order.take();
+        // Who takes an order looks again: until then nobody wakes it.
+        self.has_news.store(order.is_some(), Ordering::Release);
         if order.is_none() {
             match &inner.waker {
                 Some(waker) if waker.will_wake(cx.waker()) => {}
@@ -31,9 +40,9 @@ impl Shared {
         }
     }
 
-    /// The next message that may go.
-    pub(in crate::connection) fn pop(&self) -> Option<Entry<Box<Parcel>>> {
-        let (entry, expired) = {
+    /// The next message that may go, and whether others wait behind it.
+    pub(in crate::connection) fn pop(&self) -> Option<(Parcel, bool)> {
+        let (entry, has_more, expired) = {
             let mut inner = self.lock();
             if inner.queue.is_empty() {
                 return None;
@@ -45,16 +54,13 @@ impl Shared {
                 None => inner.queue.pop_any(),
             };
             inner.is_writing |= entry.is_some();
-            (entry, inner.queue.take_expired())
+            (entry, !inner.queue.is_empty(), inner.queue.take_expired())
         };
         self.tell_room();
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
-        }
-        entry.map(|mut entry| {
-            entry.item.payload.id = entry.id;
-            entry
-        })
+        self.expired(expired);
+        let Entry { id, item: Item { payload: slot, volatile, .. } } = entry?;
+        let Cargo { message, topic, request } = slot.take_cargo()?;
+        Some((Parcel { id, message, topic, request, volatile, slot }, has_more))
     }
 
     /// Sorts out whose time is over; says when the next one's is.
@@ -69,9 +75,7 @@ impl Shared {
             inner.queue.expire(now);
             (inner.queue.take_expired(), inner.queue.next_expiry())
         };
-        if !expired.is_empty() {
-            self.dropped(expired, Dropped::Expired);
-        }
+        self.expired(expired);
         next
     }
 
@@ -88,7 +92,7 @@ impl Shared {
             inner.unacknowledged = unacknowledged;
             inner.is_idle()
         };
-        if is_idle {
+        if is_idle && self.drainers.any() {
             self.idle.notify_waiters();
         }
     }

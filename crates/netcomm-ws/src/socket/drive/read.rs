@@ -64,17 +64,19 @@ impl Drive {
         } else {
             let mut space = [const { MaybeUninit::uninit() }; SMALL_READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut space);
-            ready!(io.poll_read(cx, &mut buffer)).map(|()| {
-                let mut input = buffer.filled();
-                let count = input.len();
-                self.pulse.heard();
-                self.is_bulk = count > SMALL_READ_BYTES / 2;
-                let item = self.parse(&mut input);
-                if !input.is_empty() || matches!(item, Some(Item::Piece { .. })) {
-                    self.keep(item.as_ref(), Bytes::copy_from_slice(input));
+            match ready!(io.poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {
+                    let mut input = buffer.filled();
+                    self.pulse.heard();
+                    self.is_bulk = input.len() > SMALL_READ_BYTES / 2;
+                    let item = self.parse(&mut input);
+                    if !input.is_empty() || matches!(item, Some(Item::Piece { .. })) {
+                        self.keep(item.as_ref(), Bytes::copy_from_slice(input));
+                    }
+                    return Poll::Ready(item);
                 }
-                (count, item)
-            })
+                end => end.map(|()| (0, None)),
+            }
         };
         match read {
             Ok((0, _)) => self.end(None),
