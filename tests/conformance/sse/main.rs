@@ -14,6 +14,7 @@ mod score;
 mod script;
 mod server;
 mod told;
+mod wpt;
 
 use std::process::ExitCode;
 
@@ -48,7 +49,7 @@ fn conformance(args: &Args) -> Result<Vec<Score>, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         cases.extend(Case::read_all(&text).map_err(|error| format!("{}: {error}", file.display()))?);
     }
-    Ok(vec![parse::score(&cases), contract::score()])
+    Ok(vec![parse::score(&cases), contract::score(), wpt::score()])
 }
 
 #[cfg(test)]
