@@ -58,6 +58,16 @@ pub(crate) enum Command {
     Cache(CacheCommand),
     /// Lets an embedded origin misbehave, and shows how the client comes through
     Tour(Tour),
+    /// Event sources that a harness of contract tests steers over HTTP, on loopback
+    #[command(hide = true)]
+    SseContractService(SseContractService),
+}
+
+#[derive(Args)]
+pub(crate) struct SseContractService {
+    /// The port to listen on; 0 for any. The address is the first line of stdout
+    #[arg(long, value_name = "N")]
+    pub(crate) port: u16,
 }
 
 #[derive(Args)]

@@ -13,6 +13,7 @@ mod proxy;
 mod request;
 mod secret;
 mod sse;
+mod sse_contract;
 mod tour;
 mod trying;
 mod watch;
@@ -70,6 +71,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Cache(command) => return cache::run(&command).await,
         Command::Proxy(proxy) => return proxy::run(&proxy).await,
         Command::Tour(tour) => return tour::run(&tour).await,
+        Command::SseContractService(service) => return sse_contract::run(&service).await,
     };
     fetch::run(method, &fetch).await
 }

@@ -1,12 +1,20 @@
-//! Holds the client of event streams to what the standard and others ask of one. So far: the parser, to cases of parsing.
+//! Holds the client of event streams to what the standard and others ask of one: the parser to cases of parsing, a source
+//! to a contract and to what browsers are held to.
 //!
 //! `cargo xtask conformance sse` runs it.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to the person who runs it")]
 
 mod args;
+mod client;
+mod contract;
 mod parse;
+mod play;
 mod score;
+mod script;
+mod server;
+mod told;
+mod wpt;
 
 use std::process::ExitCode;
 
@@ -41,7 +49,7 @@ fn conformance(args: &Args) -> Result<Vec<Score>, String> {
         let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
         cases.extend(Case::read_all(&text).map_err(|error| format!("{}: {error}", file.display()))?);
     }
-    Ok(vec![parse::score(&cases)])
+    Ok(vec![parse::score(&cases), contract::score(), wpt::score()])
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! The suite of event streams: our own cases, and others in the same form. The runner is an example of `netcomm-tests`.
+//! The suite of event streams: cases of parsing, our own and others in the same form, and what both contract tests and
+//! browsers ask of a source. The runner is an example of `netcomm-tests`.
 
 use crate::error::{Result, fail};
 use crate::outcome::Outcome;

@@ -14,9 +14,12 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("hyper", "netcomm-ws", "connect/h2"),
     // The server engine of the command's proxy.
     ("hyper", "netcomm-cli", "proxy/serve"),
+    // And of its service for contract tests.
+    ("hyper", "netcomm-cli", "sse_contract/serve"),
     ("hyper_util", "netcomm-http", "conn"),
     ("hyper_util", "netcomm-ws", "connect/h2"),
     ("hyper_util", "netcomm-cli", "proxy/serve"),
+    ("hyper_util", "netcomm-cli", "sse_contract/serve"),
     // Its adapters serve the one, its reader of proxy variables the other.
     ("hyper_util", "netcomm-dial", "proxy"),
     ("http_body_util", "netcomm-ws", "connect/h2"),
