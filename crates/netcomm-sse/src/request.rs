@@ -125,7 +125,10 @@ impl Request {
         match host {
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(&name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
             None => false,
         }
     }
