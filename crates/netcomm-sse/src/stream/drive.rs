@@ -203,6 +203,7 @@ impl Drive {
                 self.notes.retain(|note| !matches!(note, Notice::Closed(_)));
                 if let Some(keeper) = self.keeper.as_mut().filter(|keeper| !keeper.is_loaded()) {
                     self.phase = Phase::Load(keeper.load(&self.env, self.terms.timeout));
+                    self.state = State::Idle;
                     return;
                 }
             }
