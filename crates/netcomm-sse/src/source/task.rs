@@ -131,6 +131,9 @@ impl Task {
     }
 
     fn tell(&mut self, notice: &Notice) {
+        if let Notice::Open(_) = notice {
+            self.listeners.open();
+        }
         let state = self.stream.state();
         self.state.send_if_modified(|known| {
             let is_new = !state.is_as(known);

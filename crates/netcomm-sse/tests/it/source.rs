@@ -295,3 +295,14 @@ async fn what_happens_does_not_wait_to_be_heard() -> Result<()> {
     assert!(matches!(ends(notices.next()).await, Some(Err(Lagged(10..)))));
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_over_at_once_was_ready() -> Result<()> {
+    let source = Server::new(|_| events("data: x\n\n")).builder().open()?;
+    source.start();
+    // Each of them has ended before anybody could look.
+    for _ in 0..3 {
+        ends(source.ready()).await?;
+    }
+    Ok(())
+}
