@@ -243,3 +243,32 @@ async fn many_streams_share_a_connection_of_http_2() -> Result<()> {
     assert_eq!(dialer.dials(), 1);
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_http_2_that_is_reset_goes_on_behind_its_last_event() -> Result<()> {
+    let (dialer, env) = world();
+    dialer.set_alpn(b"h2");
+    dialer.serve_all(|stream| async move {
+        let mut connection = h2::server::handshake(stream).await.expect("a handshake");
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            drop(tokio::spawn(async move {
+                let id = request
+                    .headers()
+                    .get("last-event-id")
+                    .map_or(0, |id| id.to_str().expect("text").parse::<u64>().expect("a number") + 1);
+                let answer = http::Response::builder().header("content-type", "text/event-stream");
+                let mut body = respond.send_response(answer.body(()).expect("an answer"), false).expect("sent");
+                body.send_data(format!("id: {id}\ndata: {id}\n\nid: never\n").into(), false).expect("sent");
+                pass(SECOND).await;
+                body.send_reset(
+                    [h2::Reason::INTERNAL_ERROR, h2::Reason::CANCEL, h2::Reason::NO_ERROR][id as usize % 3],
+                );
+            }));
+        }
+    });
+    let mut stream = EventStream::builder(&env, "https://server.test/").last_event_id("1").stream()?;
+    for id in 2..9 {
+        assert_eq!(data(&mut stream).await, id.to_string());
+    }
+    Ok(())
+}

@@ -289,3 +289,16 @@ async fn started_again_between_two_words_of_its_end_it_lives() -> Result<()> {
     assert_eq!(server.times(), 2);
     Ok(())
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_last_handle_goes_keeps_its_id() -> Result<()> {
+    let place = Place::with(|inner| inner.takes = 3 * SECOND);
+    let server = Server::new(|_| stays("id: 1\ndata: a\n\n"));
+    let source = server.builder().keep_id(place.clone()).open()?;
+    let mut listener = source.subscribe("message", netcomm_core::Listening::default());
+    assert_eq!(ends(listener.next()).await.expect("one").expect("no lag").data, "a");
+    drop(source);
+    assert!(ends(listener.next()).await.is_none());
+    assert_eq!(place.kept().as_deref(), Some("1"));
+    Ok(())
+}
