@@ -279,7 +279,7 @@ pub enum Event {
     },
     /// An event stream has ended ([`Interest::CONNECTION`]).
     StreamEnded {
-        /// Why; `None` if its owner ended it.
+        /// Why; `None` if its owner ended it, or it ended well.
         error: Option<ErrorKind>,
         /// How many events came over it.
         events: u64,

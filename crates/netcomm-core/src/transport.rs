@@ -29,8 +29,8 @@ pub trait HttpTransport: Send + Sync + 'static {
 
 /// Put into the extensions of a request: its answer is a stream that goes on for as long as somebody reads it.
 ///
-/// A transport that knows it sets no limit to the time between two bytes of the body, to the time of the whole, to its rate
-/// and its size, and neither stores the answer, shares it with an equal request, nor repeats the request on its own: all
+/// A transport that knows it sets no limit to the time between two bytes of the body, to the time of the whole, to its rate,
+/// its size and how far it may be compressed, and neither stores the answer, shares it with an equal request, nor repeats the request on its own: all
 /// that is the business of whoever asks. Other transports pass it over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Endless;

@@ -155,7 +155,8 @@ impl Builder {
         self
     }
 
-    /// How long an open stream may be silent before it is taken for dead. Any byte counts, those of comments too. Default 5 min;
+    /// How long an open stream may be silent before it is taken for dead. Any byte counts, those of comments too; while nobody
+    /// reads, no time does. Default 5 min;
     /// a server that sends a comment every 15 s deserves 45 s. `None`: for ever, as long as TCP's keep-alive finds nothing.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle_timeout = timeout.into();
@@ -189,7 +190,8 @@ impl Builder {
     }
 
     /// Tells whether events are missing: called with the id that the server was asked to go on from and the first event
-    /// after it. What it finds is told ([`Notice::Gap`](crate::Notice::Gap)) before that event.
+    /// after it. What it finds is told ([`Notice::Gap`](crate::Notice::Gap)) before that event. Events of types that are not
+    /// [wanted](Self::types) are none to it.
     ///
     /// ```no_run
     /// # fn example(env: &netcomm_core::Env) {

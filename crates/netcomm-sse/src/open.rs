@@ -77,18 +77,18 @@ impl Failure {
 
 impl Try {
     pub(crate) async fn run(self) -> Result<Outcome, Failure> {
-        let patience = patience(&*self.clock, self.terms.timeout);
-        within(patience, self.make()).await.unwrap_or_else(|| Err(Error::timeout(OPERATION, Phase::Wait).into()))
-    }
-
-    async fn make(self) -> Result<Outcome, Failure> {
         let Self { mut request, prepare, attempt, last_event_id, transport, clock, terms } = self;
-        if let Some(prepare) = prepare {
-            request = prepare.prepare(request, attempt).await?;
-        }
-        let (request, resume) = request.into_http(&last_event_id)?;
-        let url = request.uri().to_string();
-        let (parts, body) = transport.send(request).await?.into_parts();
+        let ask = async {
+            if let Some(prepare) = prepare {
+                request = prepare.prepare(request, attempt).await?;
+            }
+            let (request, resume) = request.into_http(&last_event_id)?;
+            let url = request.uri().to_string();
+            Ok::<_, Error>((url, resume, transport.send(request).await?))
+        };
+        let too_late = || Err(Error::timeout(OPERATION, Phase::Wait));
+        let (url, resume, answer) = within(patience(&*clock, terms.timeout), ask).await.unwrap_or_else(too_late)?;
+        let (parts, body) = answer.into_parts();
         let says = terms.status.on(parts.status, &parts.headers);
         if says == OnStatus::Stop {
             return Ok(Outcome::Stop);

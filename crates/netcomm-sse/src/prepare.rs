@@ -50,7 +50,8 @@ where
 ///
 /// An id is handed over to be kept once the events up to it were taken by whoever reads the source, so that after a crash
 /// at most those come again that had been taken since. While one is being kept the next ones are passed over, but for the
-/// newest.
+/// newest. The listeners of an [`EventSource`](crate::EventSource) have taken what stands in their queues: with small ones
+/// little is lost in a crash, and who may lose nothing reads an [`EventStream`](crate::EventStream).
 pub trait KeepId: Send + Sync + 'static {
     /// The id to begin with; `None` if none was kept. Asked once. An error ends the source: without its id it would miss events.
     fn load(&self) -> impl Future<Output = Result<Option<String>>> + Send;

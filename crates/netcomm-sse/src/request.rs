@@ -29,7 +29,7 @@ pub enum Resume {
     Fresh,
     /// Behind the event with this id, sent as `Last-Event-ID`.
     After(Text),
-    /// Nowhere, though there is this id: it holds a control character, which no header field may.
+    /// Nowhere, though there is this id: it holds a control character, or nothing but space, which no header field may.
     Unsendable(Text),
 }
 
@@ -125,7 +125,10 @@ impl Request {
         match host {
             Some(Host::Ipv4(address)) => address.is_loopback(),
             Some(Host::Ipv6(address)) => address.is_loopback(),
-            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(Host::Domain(name)) => {
+                let name = name.strip_suffix('.').unwrap_or(&name);
+                name == "localhost" || name.ends_with(".localhost")
+            }
             None => false,
         }
     }
@@ -176,17 +179,23 @@ impl Request {
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));
         let resume = match last_event_id {
             "" => Resume::Fresh,
-            id => match HeaderValue::from_bytes(id.as_bytes()) {
-                Ok(value) => {
+            id => match field_value(id) {
+                Some(value) => {
                     headers.insert(LAST_EVENT_ID, value);
                     Resume::After(id.into())
                 }
-                Err(_) => Resume::Unsendable(id.into()),
+                None => Resume::Unsendable(id.into()),
             },
         };
         request.extensions_mut().insert(Endless);
         Ok((request, resume))
     }
+}
+
+/// What a header field says of that id. Space around it is lost over HTTP/1.1 and forbidden over HTTP/2 (RFC 9113 §8.2.1).
+fn field_value(id: &str) -> Option<HeaderValue> {
+    let id = id.trim_matches([' ', '\t']);
+    HeaderValue::from_bytes(id.as_bytes()).ok().filter(|value| !value.is_empty())
 }
 
 impl fmt::Debug for Request {
@@ -240,7 +249,10 @@ mod tests {
         let (request, resume) = sent("…7");
         assert_eq!(request.headers()[LAST_EVENT_ID].as_bytes(), "…7".as_bytes());
         assert_eq!(resume, Resume::After("…7".into()));
-        for id in ["a\u{1}b", "\u{7f}"] {
+        let (request, resume) = sent(" 7 8\t");
+        assert_eq!(request.headers()[LAST_EVENT_ID], "7 8", "space around it is no part of a field's value");
+        assert_eq!(resume, Resume::After(" 7 8\t".into()));
+        for id in ["a\u{1}b", "\u{7f}", " "] {
             let (request, resume) = sent(id);
             assert!(!request.headers().contains_key(LAST_EVENT_ID));
             assert_eq!(resume, Resume::Unsendable(id.into()));

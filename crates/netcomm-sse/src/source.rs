@@ -121,7 +121,7 @@ impl EventSource {
         self.handle.state.borrow().clone()
     }
 
-    /// Waits until events flow.
+    /// Waits until events flow, be it for a moment.
     ///
     /// # Errors
     ///
@@ -131,10 +131,12 @@ impl EventSource {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn ready(&self) -> Result<()> {
-        match self.until(|state| state.is_open() || state.is_closed()).await {
-            State::Open => Ok(()),
+        let listeners = &self.handle.listeners;
+        let before = listeners.opened();
+        match self.until(|state| state.is_open() || state.is_closed() || listeners.opened() > before).await {
             State::Closed(End::Failed(error)) => Err(error),
-            _ => Err(Error::new(ErrorKind::Closed, "open event source")),
+            State::Closed(_) => Err(Error::new(ErrorKind::Closed, "open event source")),
+            _ => Ok(()),
         }
     }
 
@@ -161,7 +163,7 @@ impl EventSource {
         self.order(Order::Start);
     }
 
-    /// Lets the stream of now go and opens another at once, with the last event id; ends a wait.
+    /// Lets the stream of now go and opens another at once, with the last event id; ends a wait. One that is over stays so.
     pub fn restart(&self) {
         self.order(Order::Restart);
     }

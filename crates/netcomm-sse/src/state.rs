@@ -1,9 +1,10 @@
 //! Where a source stands, and what happens to it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, StatusCode};
-use netcomm_core::{Error, Text};
+use netcomm_core::{Error, Redacted, Text};
 
 use crate::event::Event;
 use crate::request::Resume;
@@ -45,6 +46,17 @@ impl State {
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
+    }
+
+    /// Whether it stands where it stood.
+    pub(crate) fn is_as(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Connecting { attempt }, Self::Connecting { attempt: before }) => attempt == before,
+            (Self::Backoff { attempt, until, .. }, Self::Backoff { attempt: before, until: then, .. }) => {
+                (attempt, until) == (before, then)
+            }
+            _ => std::mem::discriminant(self) == std::mem::discriminant(before),
+        }
     }
 }
 
@@ -116,7 +128,7 @@ pub enum Notice {
 }
 
 /// A stream that was opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Opened {
     /// Which try it was since the last stable stream, from 1.
@@ -127,6 +139,17 @@ pub struct Opened {
     pub headers: HeaderMap,
     /// Where in the stream the server was asked to go on.
     pub resume: Resume,
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened")
+            .field("attempt", &self.attempt)
+            .field("status", &self.status)
+            .field("headers", &Redacted(&self.headers))
+            .field("resume", &self.resume)
+            .finish()
+    }
 }
 
 /// What happened to a source since it was first asked for, in numbers.

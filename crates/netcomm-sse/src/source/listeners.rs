@@ -21,6 +21,8 @@ pub(super) struct Listener {
 #[derive(Default)]
 pub(super) struct Listeners {
     version: AtomicU64,
+    /// Streams that were open: one may be over before anybody looks.
+    opened: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -52,6 +54,15 @@ impl Listeners {
         }
         inner.notices.push(feed);
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// A stream is open.
+    pub(super) fn open(&self) {
+        self.opened.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Acquire)
     }
 
     pub(super) fn version(&self) -> u64 {

@@ -131,7 +131,17 @@ impl Task {
     }
 
     fn tell(&mut self, notice: &Notice) {
-        self.state.send_replace(self.stream.state().clone());
+        if let Notice::Open(_) = notice {
+            self.listeners.open();
+        }
+        let state = self.stream.state();
+        self.state.send_if_modified(|known| {
+            let is_new = !state.is_as(known);
+            if is_new {
+                known.clone_from(state);
+            }
+            is_new
+        });
         for feed in &self.notices {
             if feed.push(notice.clone(), 0) == Heard::Gone {
                 self.version = None;

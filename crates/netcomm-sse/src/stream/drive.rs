@@ -69,9 +69,13 @@ pub(crate) struct Drive {
     change: NetworkChange,
     /// The id that the stream of now goes on from, until its first event.
     resumed_after: Option<Text>,
+    /// The id before the event that waits behind a gap.
+    before_gap: Text,
     /// What ended the last try, for the next one.
     cause: Option<Error>,
     refresh: bool,
+    /// Chunks that came one after the other, without a moment in which none was there.
+    in_a_row: u32,
     counts: Counts,
 }
 
@@ -122,8 +126,10 @@ impl Drive {
             notes: VecDeque::new(),
             network,
             resumed_after: None,
+            before_gap: Text::default(),
             cause: None,
             refresh: false,
+            in_a_row: 0,
             counts: Counts::default(),
         }
     }
@@ -132,6 +138,11 @@ impl Drive {
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Notice> {
         loop {
             if let Some(notice) = self.notes.pop_front() {
+                return Poll::Ready(notice);
+            }
+            if let Phase::Due | Phase::Try(_) | Phase::Wait(_) | Phase::Offline = self.phase
+                && let Some(notice) = self.keep_id(cx)
+            {
                 return Poll::Ready(notice);
             }
             match &mut self.phase {
@@ -186,10 +197,20 @@ impl Drive {
                 self.schedule.lost(now);
                 self.schedule.trying();
             }
-            Phase::Ending(..) | Phase::Over => self.schedule.begin_anew(),
+            Phase::Ending(..) | Phase::Over => {
+                self.schedule.begin_anew();
+                // An end that was not told is none.
+                self.notes.retain(|note| !matches!(note, Notice::Closed(_)));
+                if let Some(keeper) = self.keeper.as_mut().filter(|keeper| !keeper.is_loaded()) {
+                    self.phase = Phase::Load(keeper.load(&self.env, self.terms.timeout));
+                    self.state = State::Idle;
+                    return;
+                }
+            }
             Phase::Due | Phase::Try(_) | Phase::Wait(_) | Phase::Offline => self.schedule.trying(),
         }
         self.phase = Phase::Due;
+        self.state = State::Connecting { attempt: self.schedule.attempt() };
     }
 
     pub(crate) fn close(&mut self, end: End) {
@@ -197,11 +218,19 @@ impl Drive {
             return;
         }
         if let Phase::Read { since, events, .. } = self.phase {
-            self.observe_end(since, events, None);
+            let error = if let End::Failed(error) = &end { Some(error.kind()) } else { None };
+            self.observe_end(since, events, error);
             self.parser.end();
         }
         if let End::Owner = end {
+            if self.notes.iter().any(|note| matches!(note, Notice::Event(_))) {
+                // Nobody will have seen that event.
+                self.parser.set_last_event_id(std::mem::take(&mut self.before_gap));
+            }
             self.notes.clear();
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.insist(self.parser.last_event_id());
         }
         self.phase = Phase::Ending(end, patience(&**self.env.clock(), LAST_PATIENCE));
     }
@@ -209,9 +238,11 @@ impl Drive {
     fn loaded(&mut self, loaded: Result<Option<String>>) {
         match loaded {
             Ok(id) => {
-                if let (Some(keeper), Some(id)) = (&mut self.keeper, id) {
-                    keeper.loaded(&id);
+                if let Some(id) = id {
                     self.parser.set_last_event_id(id);
+                }
+                if let Some(keeper) = &mut self.keeper {
+                    keeper.loaded(self.parser.last_event_id());
                 }
                 self.phase = Phase::Due;
             }
@@ -285,16 +316,29 @@ impl Drive {
         self.wait_or_give_up(error, verdict, now);
     }
 
+    /// Goes on keeping the last event id: all events up to it were taken. What went wrong, if something did.
+    fn keep_id(&mut self, cx: &mut Context<'_>) -> Option<Notice> {
+        match self.keeper.as_mut()?.poll(self.parser.last_event_id(), cx) {
+            Poll::Ready(Err(error)) => Some(Notice::NotKept(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => None,
+        }
+    }
+
     fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Phase::Ending(_, patience) = &mut self.phase else { return Poll::Ready(()) };
-        let kept =
-            self.keeper.as_mut().map_or(Poll::Ready(Ok(())), |keeper| keeper.poll(self.parser.last_event_id(), cx));
-        match kept {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => self.notes.push_back(Notice::NotKept(error)),
-            Poll::Pending => {
-                ready!(patience.as_mut().poll(cx));
-                self.notes.push_back(Notice::NotKept(Error::timeout("keep last event id", Stage::Total)));
+        if let Some(keeper) = &mut self.keeper {
+            loop {
+                match keeper.poll(self.parser.last_event_id(), cx) {
+                    Poll::Ready(Ok(())) => break,
+                    // The one before the last, perhaps.
+                    Poll::Ready(Err(error)) => self.notes.push_back(Notice::NotKept(error)),
+                    Poll::Pending => {
+                        ready!(patience.as_mut().poll(cx));
+                        keeper.forsake();
+                        self.notes.push_back(Notice::NotKept(Error::timeout("keep last event id", Stage::Total)));
+                        break;
+                    }
+                }
             }
         }
         let Phase::Ending(end, _) = std::mem::replace(&mut self.phase, Phase::Over) else { return Poll::Ready(()) };

@@ -11,17 +11,25 @@ pub(super) struct Idle {
     after: Option<Duration>,
     clock: Arc<dyn Clock>,
     last: Instant,
+    /// Whether somebody waits: silence that nobody heard is none.
+    is_waiting: bool,
     sleep: Option<Sleep>,
 }
 
 impl Idle {
     pub(super) fn new(after: Option<Duration>, clock: &Arc<dyn Clock>) -> Self {
-        Self { after, clock: Arc::clone(clock), last: clock.now(), sleep: None }
+        Self { after, clock: Arc::clone(clock), last: clock.now(), is_waiting: false, sleep: None }
     }
 
     /// A stream begins.
     pub(super) fn begin(&mut self, now: Instant) {
         self.last = now;
+        self.is_waiting = false;
+    }
+
+    /// Whoever waited has something to do, for as long as that takes.
+    pub(super) fn pause(&mut self) {
+        self.is_waiting = false;
     }
 
     /// Something came.
@@ -39,6 +47,7 @@ impl Idle {
     /// How long nothing came, if that is too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Option<Duration> {
         let after = self.after?;
+        let was_waiting = std::mem::replace(&mut self.is_waiting, true);
         loop {
             let due = self.last.checked_add(after)?;
             let clock = &self.clock;
@@ -47,9 +56,15 @@ impl Idle {
                 return None;
             }
             self.sleep = None;
-            if self.clock.now() >= due {
+            let now = self.clock.now();
+            if now < due {
+                continue;
+            }
+            if was_waiting || after.is_zero() {
                 return Some(after);
             }
+            // Perhaps there was no silence, and what came is about to be read.
+            self.last = now;
         }
     }
 }

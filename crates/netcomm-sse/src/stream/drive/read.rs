@@ -14,19 +14,30 @@ use crate::state::{End, Notice};
 
 const OPERATION: &str = "read event stream";
 
+/// Chunks of a server that never pauses, until something else gets its turn: others of the runtime, the id that is to be
+/// kept, the network.
+const MOST_IN_A_ROW: u32 = 64;
+
 impl Drive {
     /// The next thing that the stream says; `None` if it is over, or has something to tell.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
         loop {
             let Phase::Read { body, .. } = &mut self.phase else { return Poll::Ready(None) };
-            match self.parser.next_item() {
-                Some(Ok(Item::Event(event))) => return Poll::Ready(self.event(event)),
-                Some(Ok(item)) => return Poll::Ready(self.said(item)),
-                Some(Err(error)) => return Poll::Ready(self.too_large(error.into())),
-                None => {}
+            if let Some(item) = self.parser.next_item() {
+                self.idle.pause();
+                return Poll::Ready(match item {
+                    Ok(Item::Event(event)) => self.event(event),
+                    Ok(item) => self.said(item),
+                    Err(error) => self.too_large(error.into()),
+                });
+            }
+            if self.in_a_row >= MOST_IN_A_ROW {
+                cx.waker().wake_by_ref();
+                return self.poll_silence(cx);
             }
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
+                    self.in_a_row += 1;
                     if let Ok(data) = frame.into_data() {
                         self.counts.bytes += data.len() as u64;
                         self.idle.touch();
@@ -58,6 +69,7 @@ impl Drive {
         if let Some(after) = self.resumed_after.take()
             && self.gaps.as_ref().is_some_and(|gaps| gaps(&after, &event))
         {
+            self.before_gap = after.clone();
             self.notes.push_back(Notice::Event(event));
             return Some(Notice::Gap { after });
         }
@@ -85,13 +97,11 @@ impl Drive {
         Some(Notice::Skipped(error))
     }
 
-    /// Nothing came: what else there is to be done.
+    /// Nothing came, or very much: what else there is to be done.
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
-        // All that came was taken, so that its id may be kept.
-        if let Some(keeper) = &mut self.keeper
-            && let Poll::Ready(Err(error)) = keeper.poll(self.parser.last_event_id(), cx)
-        {
-            return Poll::Ready(Some(Notice::NotKept(error)));
+        self.in_a_row = 0;
+        if let Some(notice) = self.keep_id(cx) {
+            return Poll::Ready(Some(notice));
         }
         let before = self.network;
         if self.poll_network(cx).is_ready() {

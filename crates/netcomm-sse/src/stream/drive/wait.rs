@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use netcomm_core::{Error, Event as Observed, Interest, Next, Observation, Reach, Verdict};
+use netcomm_core::{Error, Event as Observed, GaveUp, Interest, Next, Observation, Reach, Verdict};
 
 use super::{Drive, Phase};
 use crate::state::{End, Notice, State};
@@ -11,6 +11,8 @@ use crate::state::{End, Notice, State};
 impl Drive {
     pub(super) fn wait_or_give_up(&mut self, error: Error, verdict: Verdict, now: Instant) {
         let at = match self.schedule.failed(now, verdict, self.env.random()) {
+            // What says more than that nothing helps stays.
+            Next::GiveUp(GaveUp::Final) if error.gave_up().is_some() => return self.close(End::Failed(error)),
             Next::GiveUp(why) => return self.close(End::Failed(error.with_gave_up(why))),
             Next::At(at) => at,
             Next::RefreshThenAt(at) => {

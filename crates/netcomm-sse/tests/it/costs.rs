@@ -1,0 +1,132 @@
+//! What an event costs, and an idle stream.
+
+use std::future::Future as _;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use allocation_counter::{AllocationInfo, measure};
+use netcomm_core::{Listening, Slow};
+use netcomm_sse::Select;
+
+use crate::stage::{Server, events, wire};
+
+const EVENTS: u64 = 1000;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("built")
+}
+
+/// What it takes to read so many events that have all arrived in one chunk.
+fn reading(event: &str) -> AllocationInfo {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    // One before them, so that the stream is open.
+    let server =
+        Server::replies([events("data: first\n\n").give(event.repeat(EVENTS as usize)).then(crate::stage::Step::Hang)]);
+    let mut stream = server.stream();
+    runtime.block_on(async { stream.next().await.expect("one").expect("no error") });
+    measure(|| {
+        runtime.block_on(async {
+            for _ in 0..EVENTS {
+                stream.next().await.expect("one").expect("no error");
+            }
+        });
+    })
+}
+
+#[test]
+fn an_event_without_an_observer_costs_its_data_at_most() {
+    let large = "x".repeat(300);
+    for (event, each) in [
+        // A small one is a copy, a larger one a view of its chunk.
+        ("data: hello\n\n".to_owned(), 1),
+        ("event: tick\ndata: hello\n\n".to_owned(), 1),
+        (format!("data: {large}\n\n"), 0),
+        // And so is its id.
+        (format!("event: tick\nid: 7\ndata: {large}\n\n"), 1),
+        ("event: tick\nid: 7\ndata: hello\n\n".to_owned(), 2),
+        // Lines that are joined have to be copied.
+        (format!("data: {large}\ndata: {large}\n\n"), 1),
+    ] {
+        let info = reading(&event);
+        // What a chunk costs, once for all of them: the timer of silence and its like.
+        assert!(info.count_total <= each * EVENTS + 20, "{} for {EVENTS} of {event:?}", info.count_total);
+    }
+}
+
+#[test]
+fn a_listener_adds_nothing_to_an_event() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let (writer, reply) = wire();
+    let server = Server::replies([reply]);
+    let source = server.builder().open().expect("opened");
+    let many = Listening::default().with_items(8).with_slow(Slow::Wait);
+    let mut listener = source.subscribe(Select::all(), many);
+    let mut hear = |count: u64| {
+        runtime.block_on(async {
+            for _ in 0..count {
+                listener.next().await.expect("one").expect("none is missing");
+            }
+        });
+    };
+    writer.send("data: x\n\n".repeat(100).into()).expect("read");
+    hear(100);
+    writer.send("data: x\n\n".repeat(EVENTS as usize).into()).expect("read");
+    let info = measure(|| hear(EVENTS));
+    // Its data, and the queue itself, which is let go whenever it is empty: three in eight events, for this one.
+    assert!(info.count_total <= EVENTS + EVENTS / 2, "{} for {EVENTS}", info.count_total);
+}
+
+#[test]
+fn an_idle_stream_is_small() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let held = |said: &str| {
+        let mut stream = Server::replies([crate::stage::stays(said)]).stream();
+        runtime.block_on(async {
+            stream.next().await.expect("one").expect("no error");
+        });
+        assert!(matches!(pin!(stream.next()).poll(&mut Context::from_waker(Waker::noop())), Poll::Pending));
+        -measure(|| drop(stream)).bytes_current
+    };
+    let small = held("id: 1\ndata: x\n\n");
+    let after_large = held(&format!("id: 1\nevent: a\ndata: {}\n\n", "x\ndata: y".repeat(100_000)));
+    // With its server, which is part of it here, and what that remembers of the request.
+    assert!((0..6 * 1024).contains(&small), "{small}");
+    assert!((after_large - small).abs() < 512, "{after_large}, {small}");
+}
+
+#[test]
+fn coming_back_a_thousand_times_leaves_nothing_behind() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let server = Forgetful;
+    let mut stream = netcomm_sse::EventStream::builder(&crate::stage::env(), crate::stage::URL)
+        .transport(server)
+        .stream()
+        .expect("a stream");
+    let mut come_back = |times: u64| {
+        runtime.block_on(async {
+            for _ in 0..times {
+                stream.next().await.expect("one").expect("no error");
+            }
+        });
+    };
+    come_back(10);
+    let memory = measure(|| come_back(1000));
+    assert!(memory.bytes_current.abs() < 1024, "{}", memory.bytes_current);
+}
+
+/// A server that keeps no book of what it was asked.
+struct Forgetful;
+
+impl netcomm_core::HttpTransport for Forgetful {
+    async fn send(
+        &self,
+        _request: http::Request<netcomm_core::Body>,
+    ) -> netcomm_core::Result<http::Response<netcomm_core::Body>> {
+        let answer = http::Response::builder().header("content-type", "text/event-stream");
+        Ok(answer.body("id: 1\ndata: x\n\n".into()).expect("an answer"))
+    }
+}

@@ -1,0 +1,21 @@
+//! Stories of sources, and of what comes to them.
+
+mod answers;
+mod chaos;
+mod costs;
+mod crowd;
+mod http;
+mod keep;
+mod life;
+mod lives;
+mod network;
+mod observed;
+mod posts;
+mod prepare;
+mod redirects;
+mod resume;
+mod silence;
+mod slow;
+mod source;
+mod stage;
+mod waits;
