@@ -29,6 +29,8 @@ pub use content_type::ContentType;
 pub use encode::Block;
 pub use event::{Event, MESSAGE};
 pub use limits::{Limits, Oversize};
+#[cfg(feature = "ws")]
+pub use live::SocketChanges;
 #[cfg(feature = "live")]
 pub use live::{
     Change, EventChanges, Follow, Following, Live, LiveBuilder, LiveLimits, LiveState, News, Patch, Snapshot,

@@ -11,6 +11,8 @@ mod number;
 mod order;
 mod patch;
 mod snapshot;
+#[cfg(feature = "ws")]
+mod socket;
 mod task;
 
 use std::fmt;
@@ -23,6 +25,8 @@ pub use follow::{Follow, Following, News};
 pub use limits::LiveLimits;
 pub use patch::Patch;
 pub use snapshot::{LiveState, Snapshot};
+#[cfg(feature = "ws")]
+pub use socket::SocketChanges;
 
 use netcomm_core::{Clock, Env, Error, ErrorKind, Result};
 use serde::de::DeserializeOwned;

@@ -61,6 +61,11 @@ impl Patch {
         Self(Kind::Whole(value))
     }
 
+    #[cfg(feature = "ws")]
+    pub(super) fn operations_value(value: Value) -> Result<Self> {
+        serde_json::from_value(value).map(|operations| Self(Kind::Operations(operations))).map_err(unreadable)
+    }
+
     /// Whether it needs nothing of the document before.
     pub(super) const fn is_whole(&self) -> bool {
         matches!(self.0, Kind::Whole(_))

@@ -6,6 +6,8 @@ mod ends;
 mod failures;
 mod numbers;
 mod readers;
+#[cfg(feature = "ws")]
+mod socket;
 mod world;
 
 use std::collections::BTreeMap;
