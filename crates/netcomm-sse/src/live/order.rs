@@ -95,6 +95,7 @@ mod tests {
         let mut order = at(5);
         assert!((0..=5).all(|sequence| order.fit(sequence, None, false) == Fit::Old));
         order.advanced(6);
+        order.advanced(7);
         assert_eq!(order.fit(6, None, false), Fit::Old, "twice on one stream");
         assert_eq!(order.fit(3, None, false), Fit::Anew, "not behind what came");
     }
@@ -125,6 +126,8 @@ mod tests {
         order.opened(Some(6));
         assert_eq!(order.fit(7, None, false), Fit::Old);
         order.opened(Some(99));
-        assert_eq!(order.fit(7, None, false), Fit::Old, "nobody asks for more than there is");
+        order.advanced(8);
+        order.advanced(9);
+        assert_eq!(order.fit(8, None, false), Fit::Old, "nobody asks for more than there is");
     }
 }

@@ -374,6 +374,13 @@ mod tests {
         }
         let patch = Patch::merge(format!(r#"{{"y":"{}"}}"#, "1".repeat(60))).expect("a patch");
         assert_eq!(content.apply(patch, &limits).expect_err("added").kind(), ErrorKind::TooLarge);
+        let add = |name: &str| {
+            let patch = format!(r#"[{{"op":"add","path":"/{name}","value":"{}"}}]"#, "0".repeat(40));
+            Patch::operations(patch).expect("a patch")
+        };
+        let mut content = Content::new(json!({}));
+        content.apply(add("a"), &limits).and_then(|()| content.apply(add("b"), &limits)).expect("there is room");
+        assert_eq!(content.apply(add("c"), &limits).expect_err("full").kind(), ErrorKind::TooLarge);
         let three = r#"[{"op":"remove","path":"/0"},{"op":"remove","path":"/0"},{"op":"remove","path":"/0"}]"#;
         let error = applied("[1,2,3]", Patch::operations(three).expect("a patch"), &limits).expect_err("three");
         assert!(error.to_string().contains("patch_operations"), "{error}");

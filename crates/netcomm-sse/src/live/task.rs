@@ -195,7 +195,6 @@ impl<T: DeserializeOwned + Send + Sync + 'static> Task<T> {
                 return Err(Lack::Failed { error, judged, need: Need::Fetch });
             }
         }
-        self.schedule.opened();
         self.heard();
         if is_same && self.unreadable.is_none() {
             // Readers have it already, and keep what they share.

@@ -22,7 +22,8 @@ type Numbers = BTreeMap<String, i64>;
 #[tokio::test(start_paused = true)]
 async fn a_document_is_fetched_and_then_followed() {
     let world = World::new(r#"{"a":1}"#, 5, Some("\"e5\""));
-    let mut live: Live<Numbers> = world.live().header("x-of", "both").open().expect("opens");
+    let mut live: Live<Numbers> =
+        world.live().header("x-of", "both").header("accept", "application/vnd.x+json").open().expect("opens");
     assert!(live.current().is_none() && matches!(live.state(), LiveState::Connecting));
     let first = live.ready().await.expect("a document");
     assert_eq!((first["a"], first.sequence()), (1, 5));
@@ -44,7 +45,7 @@ async fn a_document_is_fetched_and_then_followed() {
 
     let asked = world.asked();
     assert_eq!(asked.len(), 2, "one fetch, one stream: {asked:?}");
-    assert_eq!((asked[0].field("accept"), asked[0].field("if-none-match")), (Some("application/json"), None));
+    assert_eq!((asked[0].field("accept"), asked[0].field("if-none-match")), (Some("application/vnd.x+json"), None));
     assert_eq!(asked[1].field("last-event-id"), Some("5"));
     assert!(asked.iter().all(|asked| asked.field("x-of") == Some("both")));
 }

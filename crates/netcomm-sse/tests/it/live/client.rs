@@ -27,6 +27,7 @@ async fn the_default_client_carries_it() {
                 let change = event("merge", 6, r#"{"b":2}"#);
                 format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{change}")
             } else {
+                assert!(asked.contains("accept: application/json\r\n"), "{asked}");
                 "HTTP/1.1 200 OK\r\nsequence-number: 5\r\netag: \"e\"\r\ncontent-length: 7\r\n\r\n{\"a\":1}".to_owned()
             };
             stream.write_all(says.as_bytes()).await.expect("writes");

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use netcomm_core::{Attempt, ErrorKind, Reach};
+use netcomm_core::{Attempt, ErrorKind, GaveUp, Reach, Reconnect};
 use netcomm_sse::{Change, End, Follow, Following, Live, LiveLimits, LiveState, News, Patch, Request};
 
 use super::Numbers;
@@ -32,7 +33,7 @@ async fn without_a_network_the_last_document_stays_and_ages() {
     world.network.set_reach(Reach::Online);
     at(&mut live, 6).await;
     let now = live.current().expect("a document");
-    assert_eq!((now["a"], now.age(), world.fetches().len()), (2, std::time::Duration::ZERO, 1));
+    assert_eq!((now["a"], now.age(), world.fetches().len()), (2, Duration::ZERO, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,6 +141,79 @@ async fn what_no_wait_mends_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_304_that_nobody_asked_for_is_no_document() {
+    let world = World::new(r#"{"a":1}"#, 5, None);
+    world.answer_documents([Answer::Status(304)]);
+    let live: Live<Numbers> = world.live().open().expect("opens");
+    let error = live.ready().await.expect_err("no document");
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(304));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_changes_ends_a_wait() {
+    let world = World::new(r#"{"a":1}"#, 5, None);
+    world.answer_documents([Answer::Refused, Answer::Refused]);
+    let rare = Reconnect::default().floor(3600 * SECOND);
+    let mut live: Live<Numbers> = world.live().reconnect(rare).open().expect("opens");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(world.fetches().len(), 2);
+    world.network.roam();
+    in_step(&mut live).await;
+    let fetches = world.fetches();
+    assert!(fetches[2].at - fetches[0].at < 2 * SECOND);
+}
+
+/// Fetches that follow a time in step are the first of their kind, however many there were before.
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_was_in_step_begins_its_waits_anew() {
+    let world = World::new(r#"{"a":1}"#, 5, None);
+    let rare = Reconnect::default().floor(3600 * SECOND);
+    let mut live: Live<Numbers> = world.live().reconnect(rare).open().expect("opens");
+    in_step(&mut live).await;
+    for sequence in [10, 20, 30] {
+        tokio::time::sleep(10 * SECOND).await;
+        world.set(r#"{"a":1}"#, sequence, None);
+        world.say(event("merge", sequence, "{}"));
+        at(&mut live, sequence).await;
+    }
+    // The stream of before was stable, the one that took its place had no time to be.
+    tokio::time::sleep(10 * SECOND).await;
+    world.set(r#"{"a":1}"#, 40, None);
+    world.welcome(event("merge", 40, "{}"));
+    world.break_streams();
+    at(&mut live, 40).await;
+    let fetches = world.fetches();
+    assert!(fetches[4].at - fetches[0].at < 50 * SECOND, "{} fetches", fetches.len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_gave_up_is_not_begun_again() {
+    use netcomm_sse::{EventChanges, EventStream};
+    let world = World::new(r#"{"a":1}"#, 5, None);
+    world.answer_streams([Answer::Refused; 5]);
+    let (env, transport) = (world.env.clone(), world.clone());
+    let changes = EventChanges::new(move || {
+        let twice = Reconnect::default().max_attempts(2);
+        EventStream::builder(&env, super::URL).transport(transport.clone()).reconnect(twice)
+    });
+    let live: Live<Numbers> = world.live().follow(changes).open().expect("opens");
+    match live.closed().await {
+        End::Failed(error) => assert_eq!(error.kind(), ErrorKind::Connect),
+        end => panic!("{end:?}"),
+    }
+    assert_eq!(world.streams().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_that_are_counted_come_to_an_end() {
+    let world = World::new(r#"{"a":1}"#, 5, None);
+    world.answer_documents([Answer::Refused; 5]);
+    let live: Live<Numbers> = world.live().reconnect(Reconnect::default().max_attempts(3)).open().expect("opens");
+    let error = live.ready().await.expect_err("gave up");
+    assert_eq!((error.gave_up(), world.fetches().len()), (Some(GaveUp::Attempts), 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_asks_for_new_credentials_once() {
     let world = World::new(r#"{"a":1}"#, 5, None);
     world.answer_documents([Answer::Status(401)]);
@@ -218,4 +292,46 @@ async fn your_own_stream_is_opened_again_where_it_ended() {
     }
     assert!(matches!(live.state(), LiveState::Closed(_)));
     assert_eq!(live.current().map(|now| now["a"]), Some(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn your_own_stream_that_begins_anew_is_noticed() {
+    let world = World::new(r#"{"a":5}"#, 5, None);
+    let asked = AtomicUsize::new(0);
+    let follow = move |_: u64| {
+        let broken = || Err(netcomm_core::Error::new(ErrorKind::Io, "follow"));
+        let old = Change::new(3, Patch::merge("{}").expect("a patch"));
+        let news = match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => vec![Ok(News::Open { after: None }), broken()],
+            1 => vec![Ok(News::Open { after: None }), Ok(News::Change(old))],
+            _ => vec![Ok(News::Open { after: None })],
+        };
+        Following::new(List(news.into_iter()))
+    };
+    let live: Live<Numbers> = world.live().follow(follow).open().expect("opens");
+    assert!(matches!(live.closed().await, End::NoContent));
+    assert_eq!(world.fetches().len(), 2);
+}
+
+/// Never waits.
+struct Flood;
+
+impl futures_core::Stream for Flood {
+    type Item = netcomm_core::Result<News>;
+
+    fn poll_next(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(Some(Ok(News::Alive)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_never_waits_lets_others_go_on() {
+    let world = World::new(r#"{"a":5}"#, 5, None);
+    let live: Live<Numbers> = world.live().follow(|_: u64| Following::new(Flood)).open().expect("opens");
+    live.ready().await.expect("a document");
+    live.close();
+    assert!(matches!(live.closed().await, End::Owner));
 }

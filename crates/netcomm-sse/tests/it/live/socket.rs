@@ -79,3 +79,33 @@ async fn a_message_that_cannot_be_read_fetches() {
     at(&mut live, 6).await;
     assert_eq!(world.fetches().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_counts_anew_is_noticed() {
+    let world = World::new(r#"{"a":1}"#, 5, None);
+    let dialer = ScriptedDialer::new();
+    let env = world.env.with_dialer(dialer.clone());
+    let options = AcceptOptions::new(&env);
+    // The last one says nothing, and stays.
+    for say in [&[6, 7, 8][..], &[6], &[]] {
+        let options = options.clone();
+        dialer.serve_next(move |stream| async move {
+            let mut socket = Socket::accept(stream, &options).await.expect("a handshake");
+            socket.recv().await.expect("a message");
+            for number in say {
+                let message = format!(r#"{{"sequence":{number},"merge":{{"a":{number}}}}}"#);
+                socket.send(Message::text(message)).await.expect("sends");
+            }
+            while say.len() < 2 && socket.recv().await.is_ok_and(|message| message.is_some()) {}
+        });
+    }
+    let changes = SocketChanges::new(
+        move || Connection::builder(&env, "ws://server.example/changes"),
+        |after| Message::text(format!("after {after}")),
+    );
+    let mut live: Live<Numbers> = world.live().follow(changes).open().expect("opens");
+    live.ready().await.expect("a document");
+    world.set(r#"{"a":0}"#, 2, None);
+    at(&mut live, 2).await;
+    assert_eq!((live.current().map(|now| now["a"]), world.fetches().len()), (Some(0), 2));
+}
