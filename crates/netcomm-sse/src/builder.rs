@@ -67,6 +67,14 @@ impl Builder {
         }
     }
 
+    /// The same for header fields and code that another builder was told.
+    #[cfg(feature = "live")]
+    pub(crate) fn told(mut self, headers: HeaderMap, prepare: Option<AnyPrepare>) -> Self {
+        self.request = self.request.with_headers(headers);
+        self.prepare = prepare;
+        self
+    }
+
     /// Who carries the requests. Default, with the feature `http`: a client of netcomm-http made for this source, with the
     /// environment's policy. Sources that share a client share its pool, its scope and its cookies.
     pub fn transport(mut self, transport: impl HttpTransport) -> Self {
@@ -263,12 +271,12 @@ impl Builder {
 }
 
 #[cfg(feature = "http")]
-fn default_transport(env: &Env) -> Result<AnyTransport> {
+pub(crate) fn default_transport(env: &Env) -> Result<AnyTransport> {
     Ok(AnyTransport::new(netcomm_http::Client::builder(env).build()?))
 }
 
 #[cfg(not(feature = "http"))]
-fn default_transport(_: &Env) -> Result<AnyTransport> {
+pub(crate) fn default_transport(_: &Env) -> Result<AnyTransport> {
     use netcomm_core::{Error, ErrorKind};
     Err(Error::new(ErrorKind::Unsupported, "build event source").with_detail("no transport, and no feature `http`"))
 }

@@ -8,6 +8,8 @@ mod event;
 #[doc(hidden)]
 pub mod fuzz;
 mod limits;
+#[cfg(feature = "live")]
+mod live;
 mod open;
 mod parser;
 mod prepare;
@@ -27,6 +29,12 @@ pub use content_type::ContentType;
 pub use encode::Block;
 pub use event::{Event, MESSAGE};
 pub use limits::{Limits, Oversize};
+#[cfg(feature = "ws")]
+pub use live::SocketChanges;
+#[cfg(feature = "live")]
+pub use live::{
+    Change, EventChanges, Follow, Following, Live, LiveBuilder, LiveLimits, LiveState, News, Patch, Snapshot,
+};
 pub use netcomm_core::{Attempt, Lagged, Listening, Reconnect, Refused, Slow, Subscription, Text, Verdict};
 pub use parser::{Filter, Item, ParseError, Parser};
 pub use prepare::{KeepId, Prepare};

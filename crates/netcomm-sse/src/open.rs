@@ -141,7 +141,7 @@ pub(crate) async fn within<T>(mut patience: Sleep, made: impl Future<Output = T>
 }
 
 /// The beginning of a refusal's body, as far as it comes soon.
-async fn beginning(mut body: Body, clock: &dyn Clock) -> Bytes {
+pub(crate) async fn beginning(mut body: Body, clock: &dyn Clock) -> Bytes {
     let mut came = Vec::new();
     // What came until the end, a fault, or too late.
     let _in_time = within(patience(clock, BODY_PATIENCE), async {

@@ -115,6 +115,18 @@ impl Request {
         }
     }
 
+    /// The same with these header fields and no others.
+    #[cfg(feature = "live")]
+    pub(crate) fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// What was set: the header fields, for other requests to go with.
+    #[cfg(feature = "live")]
+    pub(crate) fn into_headers(self) -> Result<HeaderMap> {
+        self.mistake.map_or(Ok(self.headers), |mistake| Err(mistake.with_url(&self.url)))
+    }
+
     pub(crate) fn as_url(&self) -> &str {
         &self.url
     }
@@ -159,12 +171,12 @@ impl Request {
         next
     }
 
-    /// The request itself, going on behind that event.
-    pub(crate) fn into_http(self, last_event_id: &str) -> Result<(http::Request<Body>, Resume)> {
+    /// The request as it was set, with nothing of a stream about it.
+    pub(crate) fn into_plain(self, operation: &'static str) -> Result<http::Request<Body>> {
         if let Some(mistake) = self.mistake {
             return Err(mistake.with_url(&self.url));
         }
-        let invalid = |why: String| Error::new(ErrorKind::Invalid, OPERATION).with_detail(why).with_url(&self.url);
+        let invalid = |why: String| Error::new(ErrorKind::Invalid, operation).with_detail(why).with_url(&self.url);
         let mut url = Url::parse(&self.url).map_err(|error| invalid(format!("the URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(invalid(format!("the URL's scheme is `{}`, not http or https", url.scheme())));
@@ -174,6 +186,12 @@ impl Request {
         *request.uri_mut() = url.as_str().parse().map_err(|error| invalid(format!("the URL: {error}")))?;
         *request.method_mut() = self.method;
         *request.headers_mut() = self.headers;
+        Ok(request)
+    }
+
+    /// The request itself, going on behind that event.
+    pub(crate) fn into_http(self, last_event_id: &str) -> Result<(http::Request<Body>, Resume)> {
+        let mut request = self.into_plain(OPERATION)?;
         let headers = request.headers_mut();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("text/event-stream"));
         headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache"));

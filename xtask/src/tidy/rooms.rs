@@ -34,6 +34,7 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("crc32fast", "netcomm-http", "cache/disk"),
     ("crc32fast", "netcomm-http", "octets"),
     ("flate2", "netcomm-ws", "deflate"),
+    ("json_patch", "netcomm-sse", "live/patch"),
     ("tower_service", "netcomm-http", "service"),
     ("tower_layer", "netcomm-http", "service"),
 ];

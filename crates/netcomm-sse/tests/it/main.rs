@@ -7,6 +7,8 @@ mod crowd;
 mod http;
 mod keep;
 mod life;
+#[cfg(feature = "live")]
+mod live;
 mod lives;
 mod network;
 mod observed;
