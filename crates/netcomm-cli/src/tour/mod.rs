@@ -5,6 +5,7 @@
 mod cache;
 mod comeback;
 mod compression;
+mod events;
 mod eyeballs;
 mod guard;
 mod heads;
@@ -48,6 +49,7 @@ const SCENES: &[Scene] = &[
     pool::SCENE,
     cache::SCENE,
     comeback::SCENE,
+    events::SCENE,
     trouble::SCENE,
 ];
 

@@ -8,6 +8,7 @@ mod proxy;
 mod requests;
 mod responses;
 mod secrets;
+mod sse;
 mod sse_contract;
 mod stage;
 mod tour;
