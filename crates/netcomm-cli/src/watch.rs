@@ -24,7 +24,7 @@ impl Watch {
 
 impl Observe for Watch {
     fn interest(&self) -> Interest {
-        Interest::ALL
+        Interest::ALL.without(Interest::TRANSFER)
     }
 
     fn observe(&self, observation: &Observation) {
@@ -47,7 +47,7 @@ fn describe(event: &Event) -> String {
         Event::Redirected { status, to, .. } => format!("redirected by {} to {to}", status.as_u16()),
         Event::Resumed { offset } => format!("resumed at byte {offset}"),
         Event::AttemptStarted { number, origin } => format!("attempt {number} at {origin}"),
-        Event::AttemptEnded { number, status, error, reused, took } => {
+        Event::AttemptEnded { number, status, error, reused, took, .. } => {
             let connection = if *reused { "reused connection" } else { "new connection" };
             format!("attempt {number}: {}, {connection}, {}", End(*status, *error), Millis(*took))
         }
@@ -55,7 +55,7 @@ fn describe(event: &Event) -> String {
             let source = if *cached { "from memory" } else { "looked up" };
             format!("{host} has {addresses} addresses, {source}, {}", Millis(*took))
         }
-        Event::Connected { peer, origin, steps } => {
+        Event::Connected { peer, origin, steps, .. } => {
             let peer = peer.map_or_else(|| "a socket without address".to_owned(), |peer| peer.to_string());
             format!("connected to {origin} at {peer}, {}", Millis(steps.total()))
         }

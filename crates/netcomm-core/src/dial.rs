@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,6 +37,35 @@ pub enum Endpoint {
     },
 }
 
+/// A family of internet addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AddressFamily {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+impl AddressFamily {
+    /// Which one an address is of. An IPv4 address inside an IPv6 one is of IPv6.
+    #[must_use]
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+}
+
+impl fmt::Display for AddressFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
 /// What is dialled, and under which conditions.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -47,6 +76,8 @@ pub struct Target {
     pub tls: Option<TlsTarget>,
     /// Whether addresses of no public host may be dialled.
     pub private_addresses: PrivateAddresses,
+    /// Only addresses of that family are dialled; `None` for both.
+    pub family: Option<AddressFamily>,
     /// For all steps together.
     pub timeout: Duration,
     /// Whether the caller can speak to a forward proxy in absolute form (RFC 9112 §3.2.2). Without it a proxy is always
@@ -81,6 +112,7 @@ impl Target {
             endpoint,
             tls: None,
             private_addresses: PrivateAddresses::Allow,
+            family: None,
             timeout: Duration::from_secs(10),
             forward_proxy: false,
         }
@@ -97,6 +129,14 @@ impl Target {
     #[must_use]
     pub fn with_private_addresses(mut self, private_addresses: PrivateAddresses) -> Self {
         self.private_addresses = private_addresses;
+        self
+    }
+
+    /// The same over addresses of one family alone; `None` for both. The name must be looked up here for that: where a proxy
+    /// would do it, dialling fails with [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported).
+    #[must_use]
+    pub fn with_family(mut self, family: Option<AddressFamily>) -> Self {
+        self.family = family;
         self
     }
 

@@ -26,7 +26,9 @@ mod transport;
 pub use body::Body;
 pub use clock::{Clock, Sleep};
 pub use connectivity::{AlwaysOnline, Connectivity, Network, NetworkChange, Reach};
-pub use dial::{AnyDial, ConnectInfo, Dial, Endpoint, ForwardProxy, Io, Steps, Target, TlsInfo, TlsTarget};
+pub use dial::{
+    AddressFamily, AnyDial, ConnectInfo, Dial, Endpoint, ForwardProxy, Io, Steps, Target, TlsInfo, TlsTarget,
+};
 pub use env::Env;
 pub use error::{Error, ErrorKind, GaveUp, Phase, Result, Stage};
 pub use host::Host;

@@ -6,7 +6,8 @@ use std::ops::BitOr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
 
 use crate::dial::Steps;
 use crate::error::{ErrorKind, GaveUp, Stage};
@@ -28,13 +29,24 @@ impl Interest {
     pub const DECISION: Self = Self(1 << 3);
     /// Messages of long-lived connections, each.
     pub const MESSAGE: Self = Self(1 << 4);
-    /// Everything, what later versions add included.
-    pub const ALL: Self = Self(u32::MAX);
+    /// Body bytes as they come, each piece.
+    pub const TRANSFER: Self = Self(1 << 5);
+    /// Heads with their header fields, bodies, and what messages say: secrets among them. Whoever asks for this is
+    /// responsible for where it goes; it costs a copy of each head.
+    pub const CONTENT: Self = Self(1 << 6);
+    /// Everything but [`CONTENT`](Self::CONTENT), which must be asked for by its name; what later versions add included.
+    pub const ALL: Self = Self(u32::MAX & !Self::CONTENT.0);
 
     /// Whether everything in `other` is in here.
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
+    }
+
+    /// This without what is in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -58,7 +70,8 @@ impl fmt::Debug for Interest {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
-/// One thing that happened. Holds no secret: URLs come without user information and query, headers do not come at all.
+/// One thing that happened. Holds no secret, unless [`Interest::CONTENT`] was asked for: URLs come without user information
+/// and query, headers do not come at all.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Observation {
@@ -135,6 +148,12 @@ pub enum Event {
     AttemptEnded {
         /// Its number in the call, from 1.
         number: u32,
+        /// `scheme://host:port`.
+        origin: String,
+        /// The method of its request.
+        method: Method,
+        /// The version of HTTP that was spoken, if a response came.
+        version: Option<Version>,
         /// Status, if a response came.
         status: Option<StatusCode>,
         /// What went wrong, if something did.
@@ -159,6 +178,8 @@ pub enum Event {
     Connected {
         /// The peer, where it is one with an address.
         peer: Option<SocketAddr>,
+        /// The own address, where there is one.
+        local: Option<SocketAddr>,
         /// `scheme://host:port`.
         origin: String,
         /// The time of each step.
@@ -290,6 +311,56 @@ pub enum Event {
     EventReceived {
         /// Bytes of its data.
         bytes: usize,
+    },
+    /// A piece of a response's body came, counted before decoding ([`Interest::TRANSFER`]).
+    BodyReceived {
+        /// Bytes of it.
+        bytes: u64,
+    },
+    /// The head of a request goes out, as the wire will have it ([`Interest::CONTENT`]).
+    RequestHead {
+        /// The number of the attempt in its call, from 1.
+        number: u32,
+        /// Its method.
+        method: Method,
+        /// Its URL, whole: with query, without user information.
+        url: String,
+        /// The version of HTTP that is spoken.
+        version: Version,
+        /// Its header fields, secrets included.
+        headers: HeaderMap,
+    },
+    /// A piece of a request's body goes out ([`Interest::CONTENT`]).
+    RequestBody {
+        /// The number of the attempt in its call, from 1.
+        number: u32,
+        /// The piece.
+        data: Bytes,
+    },
+    /// The head of a response came ([`Interest::CONTENT`]).
+    ResponseHead {
+        /// The number of the attempt in its call, from 1; 0 if it came from a cache.
+        number: u32,
+        /// Its status.
+        status: StatusCode,
+        /// The version of HTTP that was spoken.
+        version: Version,
+        /// Its header fields, secrets included.
+        headers: HeaderMap,
+    },
+    /// A piece of a response's body was read by the caller, decoded ([`Interest::CONTENT`]).
+    ResponseBody {
+        /// The piece.
+        data: Bytes,
+    },
+    /// What a message of a WebSocket says ([`Interest::CONTENT`]).
+    MessageContent {
+        /// Whether it was sent from here.
+        is_sent: bool,
+        /// Whether it is text.
+        is_text: bool,
+        /// Its payload.
+        data: Bytes,
     },
     /// A round trip was measured on a connection ([`Interest::CONNECTION`]).
     RoundTrip {

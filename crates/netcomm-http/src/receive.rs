@@ -32,7 +32,7 @@ pub(crate) struct Terms {
     pub(crate) progress: Option<OnProgress>,
 }
 
-/// What is reported when the body has come to its end.
+/// Who is told that pieces of the body have come, and its end.
 pub(crate) struct EndReport {
     pub(crate) tap: Tap,
     pub(crate) clock: Arc<dyn Clock>,
@@ -61,6 +61,13 @@ impl EndReport {
         if let Some((received_bytes, error)) = ended {
             self.send(received_bytes, error);
         }
+    }
+
+    /// Tells of a piece that came.
+    fn got(&self, bytes: u64) {
+        self.tap.emit(Interest::TRANSFER, || {
+            Observation::new(self.clock.now(), Event::BodyReceived { bytes }).with_call(self.call, self.scope.clone())
+        });
     }
 
     fn ended(&self, received_bytes: u64, error: Option<ErrorKind>) {
@@ -251,6 +258,9 @@ impl HttpBody for Receive {
             Poll::Ready(Some(Err(error))) => this.fail(error),
             Poll::Ready(Some(Ok(frame))) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                if let Some(report) = this.report.as_ref().filter(|_| bytes > 0) {
+                    report.got(bytes);
+                }
                 if let Some(error) = this.account(bytes) {
                     return this.fail(error);
                 }

@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
+use http::{Method, StatusCode};
 use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage};
 
 use super::report::End;
@@ -38,6 +38,7 @@ impl Call<'_> {
             number,
             origin: self.address.origin.to_text(),
         });
+        let method = client.tap().wants(Interest::ATTEMPT).then(|| self.outgoing_method());
         let outcome = if client.inner.attempt_interceptors.is_empty() {
             self.wire(fresh, begun).await
         } else {
@@ -47,6 +48,7 @@ impl Call<'_> {
         };
         let outcome = outcome.map_err(|error| error.with_stage(Stage::Attempt));
         let told = outcome.as_ref().map(http::Response::status).map_err(Error::kind);
+        let version = outcome.as_ref().ok().map(http::Response::version);
         // How long the answer took is known from its steps.
         let took = match told {
             Ok(_) => self.timing.total().saturating_sub(self.timing.before),
@@ -55,12 +57,19 @@ impl Call<'_> {
         self.trail.end(took, told);
         self.emit(Interest::ATTEMPT, || Event::AttemptEnded {
             number,
+            origin: self.address.origin.to_text(),
+            method: method.unwrap_or_default(),
+            version,
             status: told.ok(),
             error: told.err(),
             reused: self.timing.reused,
             took,
         });
         outcome
+    }
+
+    fn outgoing_method(&self) -> Method {
+        self.outgoing.as_ref().map(|request| request.method().clone()).unwrap_or_default()
     }
 
     /// Over the wire, or over the transport that stands in for it.
@@ -190,7 +199,8 @@ impl Call<'_> {
             deadline: self.deadline,
             progress: self.options.download.clone(),
         };
-        let report = client.tap().wants(Interest::CALL).then(|| {
+        let is_heard = client.tap().wants(Interest::CALL) || client.tap().wants(Interest::TRANSFER);
+        let report = is_heard.then(|| {
             Arc::new(EndReport {
                 tap: client.tap().clone(),
                 clock: Arc::clone(client.clock()),
@@ -212,6 +222,9 @@ impl Call<'_> {
         self.timing.receive = Some(Duration::ZERO);
         if let Some(progress) = self.options.download.as_ref().filter(|_| received_bytes > 0) {
             progress.report(received_bytes, Some(received_bytes));
+        }
+        if received_bytes > 0 {
+            self.emit(Interest::TRANSFER, || Event::BodyReceived { bytes: received_bytes });
         }
         self.end = End::Now(received_bytes);
         bytes.into()

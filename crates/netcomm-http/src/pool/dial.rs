@@ -55,7 +55,12 @@ impl Shared {
         self.env.tap().emit(Interest::CONNECTION, || {
             Observation::new(
                 clock.now(),
-                Event::Connected { peer: meta.info.peer, origin: order.key.origin.to_string(), steps: meta.info.steps },
+                Event::Connected {
+                    peer: meta.info.peer,
+                    local: meta.info.local,
+                    origin: order.key.origin.to_string(),
+                    steps: meta.info.steps,
+                },
             )
         });
         let (pool, key) = (Arc::downgrade(self), Arc::clone(&order.key));

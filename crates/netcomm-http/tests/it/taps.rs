@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::{Method, Version};
 use netcomm_core::{Error, ErrorKind, Event};
 use netcomm_http::testing::{Reply, ScriptedServer};
 
@@ -25,7 +26,8 @@ fn story(stage: &Stage) -> Vec<String> {
         Event::ConnectFailed { origin, error } => format!("connect failed {origin} {error:?}"),
         other => format!("{other:?}"),
     };
-    stage.seen.take().into_iter().map(|seen| short(seen.event)).collect()
+    let is_piece = |event: &Event| matches!(event, Event::BodyReceived { .. });
+    stage.seen.take().into_iter().map(|seen| seen.event).filter(|event| !is_piece(event)).map(short).collect()
 }
 
 fn ends(stage: &Stage) -> Vec<String> {
@@ -61,6 +63,31 @@ async fn a_plain_call_from_beginning_to_end() {
         expected.push("end Some(200) None 5");
         assert_eq!(story(&stage), expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_piece_of_a_body_is_counted_as_it_comes() {
+    let stage = served();
+    let client = stage.client();
+    for (path, expected) in [("ok", 5), ("chunks", 3), ("empty", 0), ("large", 1_000_000)] {
+        client.get(format!("http://a.example/{path}")).send().await.unwrap().bytes().await.unwrap();
+        let pieces = stage.seen.take().into_iter().filter_map(|seen| match seen.event {
+            Event::BodyReceived { bytes } => Some(bytes),
+            _ => None,
+        });
+        assert_eq!(pieces.sum::<u64>(), expected, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_names_its_origin_method_and_version() {
+    let stage = served();
+    stage.client().post("http://a.example/ok").send().await.unwrap();
+    let ended = stage.seen.take().into_iter().find_map(|seen| match seen.event {
+        Event::AttemptEnded { origin, method, version, .. } => Some((origin, method, version)),
+        _ => None,
+    });
+    assert_eq!(ended, Some(("http://a.example:80".to_owned(), Method::POST, Some(Version::HTTP_11))));
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,6 +181,7 @@ impl Journey<'_> {
         match &dialled {
             Ok(io) => connect.emit(self.scope, Interest::CONNECTION, || Event::Connected {
                 peer: io.info().peer,
+                local: io.info().local,
                 origin: self.address.origin(),
                 steps: io.info().steps,
             }),
