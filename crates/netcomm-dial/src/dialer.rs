@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use netcomm_core::{
-    Clock, ConnectInfo, Dial, Endpoint, Error, ErrorKind, Event, ForwardProxy, Host, Interest, Io, Observation, Phase,
-    PrivateAddresses, Result, Tap, Target, TlsTarget,
+    AddressFamily, Clock, ConnectInfo, Dial, Endpoint, Error, ErrorKind, Event, ForwardProxy, Host, Interest, Io,
+    Observation, Phase, PrivateAddresses, Result, Tap, Target, TlsTarget,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -140,9 +140,13 @@ impl<C: Connect> Parts<C> {
         let plan = target.tls.as_ref().map(|tls| Plan::new(tls, Some(host))).transpose()?;
         match self.proxies.route(host, target)? {
             Route::Direct => {
-                let addresses = self.addresses(host, target.private_addresses, deadline).await?;
+                let addresses = self.addresses(host, target, deadline).await?;
                 let (stream, info) = self.connect(&addresses, port, deadline).await?;
                 self.finish(stream, info, plan, deadline).await
+            }
+            Route::Forward(_) | Route::Tunnel(_, Ask::Host) if target.family.is_some() => {
+                Err(Error::new(ErrorKind::Unsupported, "dial")
+                    .with_detail("the proxy, not this side, chooses the address family"))
             }
             Route::Forward(proxy) => {
                 let addresses = self.proxy_addresses(proxy, deadline).await?;
@@ -156,7 +160,7 @@ impl<C: Connect> Parts<C> {
                 let ends = match ask {
                     Ask::Host => vec![host.clone()],
                     Ask::Address => {
-                        let addresses = self.addresses(host, target.private_addresses, deadline).await?;
+                        let addresses = self.addresses(host, target, deadline).await?;
                         race::interleave(&addresses).into_iter().take(MAX_TUNNELS).map(Host::from).collect()
                     }
                 };
@@ -167,21 +171,26 @@ impl<C: Connect> Parts<C> {
     }
 
     /// Every address of `host`; all of them allowed, or none given.
-    async fn addresses(
-        &self,
-        host: &Host,
-        private_addresses: PrivateAddresses,
-        deadline: &mut Deadline<'_>,
-    ) -> Result<Arc<[IpAddr]>> {
-        let addresses = match host {
+    async fn addresses(&self, host: &Host, target: &Target, deadline: &mut Deadline<'_>) -> Result<Arc<[IpAddr]>> {
+        let addresses = self.all_addresses(host, deadline).await?;
+        if target.private_addresses != PrivateAddresses::Allow {
+            guard::check(host, &addresses)?;
+        }
+        let Some(family) = target.family else { return Ok(addresses) };
+        let kept: Arc<[IpAddr]> =
+            addresses.iter().copied().filter(|address| AddressFamily::of(*address) == family).collect();
+        if kept.is_empty() {
+            return Err(Error::new(ErrorKind::Dns, "resolve").with_detail(format!("{host} has no {family} address")));
+        }
+        Ok(kept)
+    }
+
+    async fn all_addresses(&self, host: &Host, deadline: &mut Deadline<'_>) -> Result<Arc<[IpAddr]>> {
+        Ok(match host {
             Host::Name(name) => self.resolve(name, deadline).await?,
             Host::V4(address) => Arc::from([IpAddr::V4(*address)]),
             Host::V6(address) => Arc::from([IpAddr::V6(*address)]),
-        };
-        if private_addresses != PrivateAddresses::Allow {
-            guard::check(host, &addresses)?;
-        }
-        Ok(addresses)
+        })
     }
 
     async fn resolve(&self, name: &str, deadline: &mut Deadline<'_>) -> Result<Arc<[IpAddr]>> {
@@ -198,7 +207,7 @@ impl<C: Connect> Parts<C> {
 
     /// The proxy's addresses: the operator's word, not checked.
     async fn proxy_addresses(&self, proxy: &Server, deadline: &mut Deadline<'_>) -> Result<Arc<[IpAddr]>> {
-        self.addresses(&proxy.host, PrivateAddresses::Allow, deadline).await
+        self.all_addresses(&proxy.host, deadline).await
     }
 
     async fn connect(

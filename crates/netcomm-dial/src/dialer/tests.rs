@@ -75,6 +75,21 @@ async fn each_step_is_timed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_family_alone() {
+    for (family, expected) in [(AddressFamily::V4, "1.1.1.1:443"), (AddressFamily::V6, "[2606:4700::1]:443")] {
+        let parts = builder(&Names::all(&PUBLIC)).parts(Net::open());
+        let io = parts.dial(&to("a.example").with_family(Some(family))).await.expect("a connection");
+        assert_eq!(io.info().peer.map(|peer| peer.to_string()).as_deref(), Some(expected));
+    }
+    let parts = builder(&Names::all(&["1.1.1.1"])).parts(Net::open());
+    let error = parts.dial(&to("a.example").with_family(Some(AddressFamily::V6))).await.expect_err("no such address");
+    assert_eq!(error.kind(), ErrorKind::Dns);
+    assert!(error.to_string().contains("no IPv6 address"), "{error}");
+    let error = parts.dial(&to("1.1.1.1").with_family(Some(AddressFamily::V6))).await.expect_err("not of that family");
+    assert_eq!(error.kind(), ErrorKind::Dns);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_time_runs_out_in_the_phase_under_way() {
     let blackhole = Net::new(|_| Fate::Silence);
     let parts = builder(&Names::all(&PUBLIC)).parts(blackhole.clone());
