@@ -8,8 +8,14 @@ use crate::{run, tools};
 ///
 /// The facade's features only pass on to the others, so that each alone is enough there.
 /// `netcomm-bench` is left out: its peers would be compiled again for each combination.
-const CRATES: &[(&str, &str)] =
-    &[("netcomm-dial", "2"), ("netcomm-http", "2"), ("netcomm-ws", "2"), ("netcomm-sse", "2"), ("netcomm", "1")];
+const CRATES: &[(&str, &str)] = &[
+    ("netcomm-dial", "2"),
+    ("netcomm-http", "2"),
+    ("netcomm-ws", "2"),
+    ("netcomm-sse", "2"),
+    ("netcomm-monitor", "2"),
+    ("netcomm", "1"),
+];
 
 /// Lints each crate alone with its defaults and under each combination.
 ///

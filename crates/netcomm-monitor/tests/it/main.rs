@@ -1,0 +1,1 @@
+//! What happens to a monitor, a room per story.
