@@ -224,6 +224,14 @@ pub struct ConnectInfo {
     pub steps: Steps,
 }
 
+impl ConnectInfo {
+    /// Whether the peer is a proxy, which leads on to the target.
+    #[must_use]
+    pub const fn is_through_proxy(&self) -> bool {
+        self.forward_proxy.is_some() || self.steps.proxy.is_some()
+    }
+}
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}

@@ -160,6 +160,8 @@ pub enum Event {
         error: Option<ErrorKind>,
         /// Whether the connection had carried a request before.
         reused: bool,
+        /// From the end of the request to the head of the response, if one came: one round trip and the server's own time.
+        wait: Option<Duration>,
         /// From the start of the attempt.
         took: Duration,
     },
@@ -180,6 +182,8 @@ pub enum Event {
         peer: Option<SocketAddr>,
         /// The own address, where there is one.
         local: Option<SocketAddr>,
+        /// Whether the peer is a proxy, which leads on to the origin.
+        through_proxy: bool,
         /// `scheme://host:port`.
         origin: String,
         /// The time of each step.

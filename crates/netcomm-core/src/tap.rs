@@ -33,6 +33,12 @@ impl Tap {
         Self { observer: Some(observer) }
     }
 
+    /// Whom it feeds: who wants to listen too puts an observer in its place that passes everything on.
+    #[must_use]
+    pub const fn observer(&self) -> Option<&Arc<dyn Observe>> {
+        self.observer.as_ref()
+    }
+
     /// Whether somebody wants observations of that kind.
     #[must_use]
     #[inline]

@@ -63,6 +63,7 @@ impl Call<'_> {
             status: told.ok(),
             error: told.err(),
             reused: self.timing.reused,
+            wait: told.is_ok().then_some(self.timing.wait),
             took,
         });
         outcome

@@ -58,6 +58,7 @@ impl Shared {
                 Event::Connected {
                     peer: meta.info.peer,
                     local: meta.info.local,
+                    through_proxy: meta.info.is_through_proxy(),
                     origin: order.key.origin.to_string(),
                     steps: meta.info.steps,
                 },

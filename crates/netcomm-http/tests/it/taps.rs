@@ -84,10 +84,11 @@ async fn an_attempt_names_its_origin_method_and_version() {
     let stage = served();
     stage.client().post("http://a.example/ok").send().await.unwrap();
     let ended = stage.seen.take().into_iter().find_map(|seen| match seen.event {
-        Event::AttemptEnded { origin, method, version, .. } => Some((origin, method, version)),
+        Event::AttemptEnded { origin, method, version, wait, .. } => Some((origin, method, version, wait)),
         _ => None,
     });
-    assert_eq!(ended, Some(("http://a.example:80".to_owned(), Method::POST, Some(Version::HTTP_11))));
+    let expected = ("http://a.example:80".to_owned(), Method::POST, Some(Version::HTTP_11), Some(Duration::ZERO));
+    assert_eq!(ended, Some(expected));
 }
 
 #[tokio::test(start_paused = true)]

@@ -182,6 +182,7 @@ impl Journey<'_> {
             Ok(io) => connect.emit(self.scope, Interest::CONNECTION, || Event::Connected {
                 peer: io.info().peer,
                 local: io.info().local,
+                through_proxy: io.info().is_through_proxy(),
                 origin: self.address.origin(),
                 steps: io.info().steps,
             }),
