@@ -35,7 +35,7 @@ impl Interest {
     /// responsible for where it goes; it costs a copy of each head.
     pub const CONTENT: Self = Self(1 << 6);
     /// Everything but [`CONTENT`](Self::CONTENT), which must be asked for by its name; what later versions add included.
-    pub const ALL: Self = Self(u32::MAX & !Self::CONTENT.0);
+    pub const ALL: Self = Self(!Self::CONTENT.0);
 
     /// Whether everything in `other` is in here.
     #[must_use]
