@@ -37,7 +37,7 @@ pub(crate) struct Transmitter {
     streamed: Option<Streamed>,
     /// Only the last ping needs an answer (RFC 6455 §5.5.3).
     pong: Option<Bytes>,
-    ping: Option<Bytes>,
+    ping: Option<[u8; 8]>,
     /// How much of `out` there is up to the end of the last ping in it.
     ping_end: Option<usize>,
     close: Option<CloseBody>,
@@ -211,7 +211,7 @@ impl Transmitter {
     }
 
     /// Asks for a sign of life.
-    pub(crate) fn ping(&mut self, payload: Bytes) {
+    pub(crate) fn ping(&mut self, payload: [u8; 8]) {
         self.ping = Some(payload);
         self.pump();
     }

@@ -428,7 +428,7 @@ impl Drive {
     fn beat(&mut self, beat: Beat) {
         match beat {
             Beat::Nothing => {}
-            Beat::Ping(payload) => self.transmitter.ping(Bytes::copy_from_slice(&payload)),
+            Beat::Ping(payload) => self.transmitter.ping(payload),
             Beat::Dead => self.give_up(),
         }
     }
