@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod accept;
+mod bell;
 mod close;
 mod cluster;
 mod compression;

@@ -1,7 +1,6 @@
 //! The task of a connection: from the first dial to the last goodbye, read from top to bottom.
 
 mod attempt;
-mod bell;
 mod serve;
 
 use std::collections::VecDeque;

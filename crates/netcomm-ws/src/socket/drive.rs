@@ -16,6 +16,7 @@ use netcomm_core::{
     CallId, Clock, ConnectInfo, Error, ErrorKind, Event, Interest, Io, Observation, Result, Sleep, Tap,
 };
 
+use crate::bell::Bell;
 use crate::close::{CloseBody, Closed};
 use crate::connect::Places;
 use crate::heartbeat::{Beat, Pulse, Rtt};
@@ -80,6 +81,8 @@ pub(crate) struct Drive {
 struct Alarm {
     at: Instant,
     sleep: Sleep,
+    /// Rung by the clock: until then there is nothing to ask.
+    bell: Bell,
 }
 
 enum State {
@@ -395,7 +398,7 @@ impl Drive {
     }
 
     /// Keeps deadlines. Pending if none has passed.
-    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_alarm(&mut self, cx: &Context<'_>) -> Poll<()> {
         let due = match &self.state {
             State::Open => self.pulse.next_at(),
             State::Closing { deadline, .. } | State::Ending { deadline, .. } => Some(*deadline),
@@ -405,11 +408,19 @@ impl Drive {
             self.alarm = None;
             return Poll::Pending;
         };
-        if self.alarm.as_ref().is_none_or(|alarm| alarm.at != at) {
-            self.alarm = Some(Alarm { at, sleep: self.clock.sleep_until(at) });
+        match &mut self.alarm {
+            Some(alarm) if alarm.at == at => {
+                if !alarm.bell.will_wake(cx.waker()) {
+                    alarm.bell = Bell::new(cx.waker());
+                }
+            }
+            alarm => *alarm = Some(Alarm { at, sleep: self.clock.sleep_until(at), bell: Bell::new(cx.waker()) }),
         }
-        if let Some(alarm) = &mut self.alarm {
-            ready!(alarm.sleep.as_mut().poll(cx));
+        if let Some(Alarm { sleep, bell, .. }) = &mut self.alarm {
+            if !bell.rang() {
+                return Poll::Pending;
+            }
+            ready!(sleep.as_mut().poll(&mut Context::from_waker(&bell.waker())));
         }
         self.alarm = None;
         if !matches!(self.state, State::Open) {

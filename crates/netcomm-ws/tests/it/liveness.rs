@@ -1,14 +1,18 @@
 //! Whether the peer is still there.
 
-use std::time::Duration;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
-use netcomm_core::{ErrorKind, Result};
-use netcomm_tests::{Fault, Way};
-use netcomm_ws::{CloseCode, Closer, Heartbeat, Limits, Message};
+use netcomm_core::{Clock, Env, ErrorKind, Result, Sleep};
+use netcomm_tests::{Fault, ScriptedDialer, TokioClock, Way};
+use netcomm_ws::{CloseCode, Closer, Heartbeat, Limits, Message, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::pair::{QUIET, Setup, frame, read_frame};
+use crate::pair::{QUIET, Setup, frame, polled, read_frame};
+use crate::world::World;
 
 const BEATING: Setup = Setup { client: |connect| connect.deflate(None).heartbeat(Heartbeat::default()), ..QUIET };
 
@@ -38,6 +42,68 @@ async fn a_sender_too_learns_that_the_link_is_dead() -> Result<()> {
     let error = client.send("hello").await.expect_err("dead");
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert!(start.elapsed() <= Duration::from_secs(50), "{:?}", start.elapsed());
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_went_to_another_task_is_found_dead_there() -> Result<()> {
+    let (mut client, _server, wire) = BEATING.open().await;
+    wire.now(Way::Out, Fault::Lose);
+    wire.now(Way::In, Fault::Lose);
+    let asked = tokio::spawn(async move {
+        assert!(polled(2, client.recv()).await.is_none());
+        client
+    });
+    let mut client = asked.await.expect("no panic");
+    let received = timeout(Duration::from_secs(60), client.recv()).await.expect("the timer wakes who waits now");
+    assert_eq!(received.expect_err("dead").kind(), ErrorKind::Timeout);
+    Ok(())
+}
+
+/// A clock that counts how often its sleeps are asked.
+#[derive(Debug)]
+struct Asked {
+    clock: TokioClock,
+    times: Arc<AtomicUsize>,
+}
+
+impl Clock for Asked {
+    fn now(&self) -> std::time::Instant {
+        self.clock.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.clock.wall()
+    }
+
+    fn sleep_until(&self, deadline: std::time::Instant) -> Sleep {
+        let (mut sleep, times) = (self.clock.sleep_until(deadline), Arc::clone(&self.times));
+        Box::pin(poll_fn(move |cx| {
+            times.fetch_add(1, Ordering::Relaxed);
+            sleep.as_mut().poll(cx)
+        }))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_that_did_not_ring_are_not_asked_again() -> Result<()> {
+    let times = Arc::new(AtomicUsize::new(0));
+    let dialer = ScriptedDialer::new();
+    let clock = Asked { clock: TokioClock::new(), times: Arc::clone(&times) };
+    let world = World { env: Env::new(dialer.clone(), clock), dialer };
+    world.serve_next(|mut server| async move {
+        while let Ok(Some(message)) = server.recv().await {
+            server.send(message).await.expect("sent");
+        }
+    });
+    let mut client = Socket::builder(&world.env, "ws://server.test/").connect().await?;
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        client.send("hello").await?;
+        client.recv().await?;
+        asked.push(times.load(Ordering::Relaxed));
+    }
+    assert_eq!(asked[1], asked[19], "{asked:?}");
     Ok(())
 }
 

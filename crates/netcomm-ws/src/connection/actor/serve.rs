@@ -6,8 +6,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 use netcomm_core::{Error, Feed, Heard, Result};
 
-use super::bell::Bell;
 use super::{Actor, Served, Unwritten};
+use crate::bell::Bell;
 use crate::connection::receipt::{Dropped, Slot, Status};
 use crate::connection::shared::{Order, Parcel, Shared, TopicChange};
 use crate::connection::state::{Delivery, Event, State};
@@ -36,11 +36,14 @@ struct Serving {
     is_quiet: bool,
     /// Rung by the wire and its timers, by the network, and by listeners that have room again.
     outside: Bell,
+    /// What rings it.
+    ringing: Waker,
 }
 
 impl Serving {
     fn new(task: &Waker) -> Self {
-        Self { is_closing: false, is_new: true, is_quiet: false, outside: Bell::new(task) }
+        let outside = Bell::new(task);
+        Self { is_closing: false, is_new: true, is_quiet: false, ringing: outside.waker(), outside }
     }
 }
 
@@ -79,7 +82,7 @@ impl Actor {
         }
         self.look_at_notes();
         let rang = serving.outside.rang();
-        let cx = &mut serving.outside.context();
+        let cx = &mut Context::from_waker(&serving.ringing);
         // Most of what a desk has is a message, and goes at once: the others have no news.
         if !rang && serving.is_quiet && self.send(socket.drive(), cx) {
             return Poll::Pending;

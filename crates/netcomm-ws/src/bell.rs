@@ -1,13 +1,12 @@
-//! Which of the things that a task waits for woke it, so that it need not ask all of them.
+//! Which of the things that a task waits for woke it, so that it need not ask all of them each time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Wake, Waker};
 
 /// A waker of the task that leaves word of itself.
-pub(super) struct Bell {
+pub(crate) struct Bell {
     ringer: Arc<Ringer>,
-    waker: Waker,
 }
 
 struct Ringer {
@@ -17,26 +16,25 @@ struct Ringer {
 
 impl Bell {
     /// One that rang: nothing was asked yet.
-    pub(super) fn new(task: &Waker) -> Self {
-        let ringer = Arc::new(Ringer { rang: AtomicBool::new(true), task: task.clone() });
-        Self { waker: Waker::from(Arc::clone(&ringer)), ringer }
+    pub(crate) fn new(task: &Waker) -> Self {
+        Self { ringer: Arc::new(Ringer { rang: AtomicBool::new(true), task: task.clone() }) }
     }
 
     /// Whether it wakes whom that waker does.
     #[inline]
-    pub(super) fn will_wake(&self, task: &Waker) -> bool {
+    pub(crate) fn will_wake(&self, task: &Waker) -> bool {
         self.ringer.task.will_wake(task)
     }
 
     /// Whether it rang since this was asked last. Ask before looking: what rings meanwhile is heard the next time.
     #[inline]
-    pub(super) fn rang(&self) -> bool {
+    pub(crate) fn rang(&self) -> bool {
         self.ringer.rang.swap(false, Ordering::AcqRel)
     }
 
     /// What rings it.
-    pub(super) fn context(&self) -> Context<'_> {
-        Context::from_waker(&self.waker)
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(Arc::clone(&self.ringer))
     }
 }
 
@@ -72,7 +70,7 @@ mod tests {
         let task = Waker::from(Arc::clone(&woken));
         let (one, other) = (Bell::new(&task), Bell::new(&task));
         assert!(one.rang() && other.rang(), "nothing was asked yet");
-        one.context().waker().wake_by_ref();
+        one.waker().wake();
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(one.rang() && !other.rang());
         assert!(!one.rang(), "told once");
