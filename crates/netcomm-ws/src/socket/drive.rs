@@ -371,7 +371,7 @@ impl Drive {
 
     /// What is to be done beside reading: writes what is ready, keeps deadlines. Ready if something was done.
     fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let wrote = self.poll_write(cx);
+        let wrote = if self.has_output() { self.poll_write(cx) } else { Poll::Pending };
         if self.poll_alarm(cx).is_pending() { wrote } else { Poll::Ready(()) }
     }
 

@@ -54,6 +54,12 @@ impl Drive {
         if wrote { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// Whether there is anything that a write would do.
+    #[inline]
+    pub(super) fn has_output(&self) -> bool {
+        !self.transmitter.chunk().is_empty() || self.unflushed || self.hangs_up_next()
+    }
+
     /// RFC 6455 §7.1.1: the server ends the connection beneath, the client waits for that.
     pub(super) fn hangs_up_next(&self) -> bool {
         self.is_server && !self.hung_up && matches!(self.state, State::Ending { .. })
