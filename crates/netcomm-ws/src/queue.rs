@@ -97,8 +97,8 @@ pub(crate) struct Entry<T> {
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Pushed<T> {
-    /// It waits; those made room for it.
-    Queued { id: u64, evicted: Vec<Entry<T>> },
+    /// It waits; those made room for it, where somebody had to.
+    Queued { id: u64, evicted: Option<Vec<Entry<T>>> },
     /// No room: its sender gets it back, or waits with it.
     Full(Item<T>),
     /// No room: it was dropped, as set.
@@ -261,12 +261,12 @@ impl<T> Queue<T> {
             self.expire(now);
         }
         let evicted = if self.fits(item.bytes, None) {
-            Vec::new()
+            None
         } else {
             match self.limits.overflow {
                 Overflow::Reject | Overflow::Wait => return Pushed::Full(item),
                 Overflow::DropNewest => return Pushed::Dropped(item),
-                Overflow::DropOldest if self.fits(item.bytes, Some(item.priority)) => self.make_room(item.bytes),
+                Overflow::DropOldest if self.fits(item.bytes, Some(item.priority)) => Some(self.make_room(item.bytes)),
                 // Nobody is dropped in vain.
                 Overflow::DropOldest => return Pushed::Dropped(item),
             }
@@ -348,9 +348,10 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Those whose time was over before they were taken, since this was asked last.
-    pub(crate) fn take_expired(&mut self) -> Vec<Entry<T>> {
-        std::mem::take(&mut self.expired)
+    /// Those whose time was over before they were taken, since this was asked last; `None` if there are none, as nearly always.
+    #[inline]
+    pub(crate) fn take_expired(&mut self) -> Option<Vec<Entry<T>>> {
+        if self.expired.is_empty() { None } else { Some(std::mem::take(&mut self.expired)) }
     }
 
     /// Takes out all that wait, in the order in which they would have gone.

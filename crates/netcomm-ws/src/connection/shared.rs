@@ -228,7 +228,7 @@ impl Shared {
                     waker.wake();
                 }
                 self.expired(expired);
-                if !evicted.is_empty() {
+                if let Some(evicted) = evicted {
                     self.dropped(evicted, Dropped::Evicted);
                 }
                 return Ok(Receipt::new(id, slot));
@@ -458,8 +458,9 @@ impl Shared {
     }
 
     /// Tells whose time was over while they waited.
-    fn expired(&self, entries: Vec<Entry<Arc<Slot>>>) {
-        if !entries.is_empty() {
+    #[inline]
+    fn expired(&self, entries: Option<Vec<Entry<Arc<Slot>>>>) {
+        if let Some(entries) = entries {
             self.dropped(entries, Dropped::Expired);
         }
     }

@@ -50,7 +50,7 @@ impl Shared {
         }
         match adopted {
             Pushed::Queued { evicted, .. } => {
-                self.dropped(evicted, Dropped::Evicted);
+                self.dropped(evicted.into_iter().flatten(), Dropped::Evicted);
                 Ok(())
             }
             Pushed::Expired(item) => {
