@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -88,6 +88,10 @@ pub(crate) struct Shared {
     has_news: AtomicBool,
     /// How often those who listen to all messages were others, changed under the lock.
     listener_changes: AtomicU64,
+    /// Whether something taken from the queue is not with the operating system yet. Set under the lock, as it is taken.
+    is_writing: AtomicBool,
+    /// How many are sent and not acknowledged.
+    unacknowledged: AtomicUsize,
     /// Some moment, for what asks for one and does not look at it.
     born: Instant,
     /// Whether a sender waits where the queue is full.
@@ -101,8 +105,6 @@ struct Inner {
     is_closed: bool,
     /// Whether its owner has said goodbye: nothing that is asked for later counts.
     is_closing: bool,
-    /// Whether something taken from the queue is not with the operating system yet.
-    is_writing: bool,
     order: Option<Order>,
     /// The task.
     waker: Option<Waker>,
@@ -116,7 +118,6 @@ struct Inner {
     session: u64,
     requests: HashMap<u64, Request>,
     next_request: u64,
-    unacknowledged: usize,
     rtt: Option<Rtt>,
 }
 
@@ -136,7 +137,6 @@ impl Shared {
             is_ready: false,
             is_closed: false,
             is_closing: false,
-            is_writing: false,
             order: None,
             waker: None,
             listeners: Arc::new([]),
@@ -147,7 +147,6 @@ impl Shared {
             session: 0,
             requests: HashMap::new(),
             next_request: 1,
-            unacknowledged: 0,
             rtt: None,
         };
         let (state, _) = watch::channel(State::Idle);
@@ -164,6 +163,8 @@ impl Shared {
             counters: Counters::default(),
             has_news: AtomicBool::new(true),
             listener_changes: AtomicU64::new(0),
+            is_writing: AtomicBool::new(false),
+            unacknowledged: AtomicUsize::new(0),
             waits_for_room,
         })
     }
@@ -347,7 +348,7 @@ impl Shared {
             let idle = self.idle.notified();
             {
                 let inner = self.lock();
-                if inner.is_idle() {
+                if self.is_idle(&inner) {
                     return !inner.is_closed;
                 }
                 if inner.is_closed {
@@ -392,7 +393,7 @@ impl Shared {
             state,
             queued: inner.queue.len(),
             queued_bytes: inner.queue.bytes(),
-            unacknowledged: inner.unacknowledged,
+            unacknowledged: self.unacknowledged.load(Ordering::Relaxed),
             requests: inner.requests.len(),
             counts: self.counters.get(),
             rtt: inner.rtt,
@@ -465,9 +466,10 @@ impl Shared {
         }
     }
 
-    /// Something has left the queue, and maybe it was the last of all.
+    /// Something has left the queue or was written, and maybe it was the last of all.
+    #[inline]
     fn tell_idle(&self) {
-        if self.drainers.any() && self.lock().is_idle() {
+        if self.drainers.any() && self.is_idle(&self.lock()) {
             self.idle.notify_waiters();
         }
     }
@@ -531,15 +533,16 @@ impl Shared {
         self.rouse(inner)
     }
 
+    /// Whether nothing waits, and all that did not wait is where it should be. What is unacknowledged is known where nothing is
+    /// being written.
+    fn is_idle(&self, inner: &Inner) -> bool {
+        inner.queue.is_empty()
+            && !self.is_writing.load(Ordering::SeqCst)
+            && self.unacknowledged.load(Ordering::Relaxed) == 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    /// Whether nothing waits, and all that did not wait is where it should be.
-    fn is_idle(&self) -> bool {
-        self.queue.is_empty() && !self.is_writing && self.unacknowledged == 0
     }
 }
 

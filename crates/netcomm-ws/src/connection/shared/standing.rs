@@ -2,8 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many wait. Whoever waits is counted before it looks, under the lock, whether it has to; whoever changes something looks
-/// here after that lock: one of the two sees the other.
+/// How many wait. Whoever waits is counted before it looks whether it has to; whoever changes something looks here after that:
+/// one of the two sees the other. That holds for what is changed under a lock, and for what is written and read in the one
+/// order of all (`SeqCst`).
 #[derive(Debug, Default)]
 pub(super) struct Standing(AtomicUsize);
 
@@ -12,11 +13,11 @@ pub(super) struct Stand<'a>(&'a Standing);
 
 impl Standing {
     pub(super) fn any(&self) -> bool {
-        self.0.load(Ordering::Acquire) > 0
+        self.0.load(Ordering::SeqCst) > 0
     }
 
     pub(super) fn stand(&self) -> Stand<'_> {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.fetch_add(1, Ordering::SeqCst);
         Stand(self)
     }
 }

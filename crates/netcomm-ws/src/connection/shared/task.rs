@@ -53,7 +53,9 @@ impl Shared {
                 Some(now) => inner.queue.pop(now),
                 None => inner.queue.pop_any(),
             };
-            inner.is_writing |= entry.is_some();
+            if entry.is_some() {
+                self.is_writing.store(true, Ordering::Relaxed);
+            }
             (entry, !inner.queue.is_empty(), inner.queue.take_expired())
         };
         self.tell_room();
@@ -86,15 +88,10 @@ impl Shared {
 
     /// All that was taken from the queue is with the operating system, or given up.
     pub(in crate::connection) fn written(&self, unacknowledged: usize) {
-        let is_idle = {
-            let mut inner = self.lock();
-            inner.is_writing = false;
-            inner.unacknowledged = unacknowledged;
-            inner.is_idle()
-        };
-        if is_idle && self.drainers.any() {
-            self.idle.notify_waiters();
-        }
+        // Seen by whoever sees what follows.
+        self.unacknowledged.store(unacknowledged, Ordering::Relaxed);
+        self.is_writing.store(false, Ordering::SeqCst);
+        self.tell_idle();
     }
 
     /// What the peer is to be told: about topics, and the numbers of messages that are had.
