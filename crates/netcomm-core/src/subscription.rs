@@ -230,6 +230,13 @@ impl<T> Feed<T> {
     /// Takes an item that weighs so many bytes.
     #[inline]
     pub fn push(&self, item: T, bytes: usize) -> Heard {
+        self.push_with(bytes, || item)
+    }
+
+    /// Takes an item that weighs so many bytes and is made where it will lie: a large one is not moved there. `make` is called
+    /// under a lock, and only where somebody listens.
+    #[inline]
+    pub fn push_with(&self, bytes: usize, make: impl FnOnce() -> T) -> Heard {
         let (listener, dropped, is_full) = {
             let mut inner = self.lock();
             if inner.left || inner.ended {
@@ -244,7 +251,7 @@ impl<T> Feed<T> {
                 Slow::DropOldest if !inner.has_room(&self.limits) => dropped = inner.make_room(&self.limits),
                 _ => {}
             }
-            inner.items.push_back((item, bytes));
+            inner.items.push_back((make(), bytes));
             inner.bytes += bytes;
             let is_full = self.limits.slow == Slow::Wait && !inner.has_room(&self.limits);
             (inner.listener.take(), dropped, is_full)
@@ -387,6 +394,7 @@ mod tests {
             if leaves {
                 drop(subscription);
                 assert_eq!(feed.push(2, 1), Heard::Gone);
+                assert_eq!(feed.push_with(1, || unreachable!("made for nobody")), Heard::Gone);
                 assert!(feed.has_left());
             } else {
                 assert_eq!(drain(&subscription), [1]);

@@ -331,7 +331,8 @@ impl Actor {
         };
         let bytes = message.len();
         let member = self.plan.membership.as_ref().map(|member| member.name.clone());
-        let delivery = Delivery { message, member, topic: topic.clone(), sequence, duplicate, session: self.run };
+        let session = self.run;
+        let make = |message, member, topic| Delivery { message, member, topic, sequence, duplicate, session };
         let (mut is_heard, mut has_left) = (false, false);
         let mut note = |channel: &Arc<Feed<Delivery>>, heard| match heard {
             Heard::Gone => has_left = true,
@@ -342,9 +343,12 @@ impl Actor {
             }
         };
         for channel in others {
-            note(channel, channel.push(delivery.clone(), bytes));
+            let delivery = make(message.clone(), member.clone(), topic.clone());
+            note(channel, channel.push(delivery, bytes));
         }
-        note(last, last.push(delivery, bytes));
+        // Nearly always there is but one.
+        let of = topic.clone();
+        note(last, last.push_with(bytes, || make(message, member, of)));
         if has_left {
             self.shared.prune();
         }
