@@ -62,8 +62,14 @@ impl Actor {
     }
 
     fn poll_serve(&mut self, socket: &mut Socket, serving: &mut Serving, cx: &mut Context<'_>) -> Poll<Served> {
+        let rang = serving.outside.rang();
+        let is_quiet = !rang && serving.is_quiet && !serving.is_closing;
+        if is_quiet && let Some((parcel, has_more)) = self.pop_from_desk(cx) {
+            // A wire that is quiet takes one more, whatever it is.
+            self.has_queued = has_more;
+            self.hand_over(socket.drive(), parcel);
         // Where a message may expire, the task is woken for that as for the desk.
-        if self.shared.has_news() || serving.is_new || self.expiry.at().is_some() {
+        } else if self.shared.has_news() || serving.is_new || self.expiry.at().is_some() {
             serving.is_new = false;
             match self.poll_desk(cx) {
                 Poll::Ready(Order::Close(body)) => {
@@ -81,10 +87,9 @@ impl Actor {
             return self.poll_goodbye(socket, cx);
         }
         self.look_at_notes();
-        let rang = serving.outside.rang();
         let cx = &mut Context::from_waker(&serving.ringing);
         // Most of what a desk has is a message, and goes at once: the others have no news.
-        if !rang && serving.is_quiet && self.send(socket.drive(), cx) {
+        if is_quiet && self.send(socket.drive(), cx) {
             return Poll::Pending;
         }
         serving.is_quiet = false;
@@ -110,6 +115,12 @@ impl Actor {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The next message, where nothing else is to be done: then it is taken with one look at the desk.
+    fn pop_from_desk(&self, cx: &Context<'_>) -> Option<(Parcel, bool)> {
+        let has_others = self.window.is_some() || !self.urgent.is_empty() || self.expiry.at().is_some();
+        if has_others || !self.shared.has_news() { None } else { self.shared.pop_from_desk(cx) }
     }
 
     /// Hears out the peer, as far as its listeners do.

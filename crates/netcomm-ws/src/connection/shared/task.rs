@@ -1,13 +1,14 @@
 //! The task's side.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Context;
 use std::time::Instant;
 
 use netcomm_core::{Error, ErrorKind, Result};
 
-use super::{Desk, Parcel, Request, Shared, TopicChange};
-use crate::connection::receipt::{Cargo, Dropped, Status};
+use super::{Desk, Inner, Parcel, Request, Shared, TopicChange};
+use crate::connection::receipt::{Cargo, Dropped, Slot, Status};
 use crate::connection::state::State;
 use crate::heartbeat::Rtt;
 use crate::message::Message;
@@ -27,15 +28,12 @@ impl Shared {
         // Who takes an order looks again: until then nobody wakes it.
         self.has_news.store(order.is_some(), Ordering::Release);
         if order.is_none() {
-            match &inner.waker {
-                Some(waker) if waker.will_wake(cx.waker()) => {}
-                _ => inner.waker = Some(cx.waker().clone()),
-            }
+            inner.leave(cx);
         }
         Desk {
             order,
             next_expiry: inner.queue.next_expiry(),
-            has_notes: !inner.topic_changes.is_empty() || !inner.acks.is_empty(),
+            has_notes: inner.has_notes(),
             has_queued: !inner.queue.is_empty(),
         }
     }
@@ -60,9 +58,25 @@ impl Shared {
         };
         self.tell_room();
         self.expired(expired);
-        let Entry { id, item: Item { payload: slot, volatile, .. } } = entry?;
-        let Cargo { message, topic, request } = slot.take_cargo()?;
-        Some((Parcel { id, message, topic, request, volatile, slot }, has_more))
+        Some((parcel(entry?)?, has_more))
+    }
+
+    /// A look at the desk and [`pop`](Self::pop) in one, for the usual case: nothing lies there but messages, and they may wait
+    /// as long as they must. Else `None`, and the desk is as it was.
+    pub(in crate::connection) fn pop_from_desk(&self, cx: &Context<'_>) -> Option<(Parcel, bool)> {
+        let (entry, has_more) = {
+            let mut inner = self.lock();
+            if inner.order.is_some() || inner.has_notes() || inner.queue.next_expiry().is_some() {
+                return None;
+            }
+            let entry = inner.queue.pop_any()?;
+            self.has_news.store(false, Ordering::Release);
+            inner.leave(cx);
+            self.is_writing.store(true, Ordering::Relaxed);
+            (entry, !inner.queue.is_empty())
+        };
+        self.tell_room();
+        Some((parcel(entry)?, has_more))
     }
 
     /// Sorts out whose time is over; says when the next one's is.
@@ -154,4 +168,27 @@ impl Shared {
         };
         self.dropped(volatile, Dropped::Volatile);
     }
+}
+
+impl Inner {
+    /// Whether the peer is to be told of topics, or of what was had.
+    fn has_notes(&self) -> bool {
+        !self.topic_changes.is_empty() || !self.acks.is_empty()
+    }
+
+    /// The task leaves word of itself, to be woken by whatever comes next.
+    fn leave(&mut self, cx: &Context<'_>) {
+        match &self.waker {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            _ => self.waker = Some(cx.waker().clone()),
+        }
+    }
+}
+
+/// What has left the queue. Whoever takes it out is the one to have its message.
+#[inline]
+fn parcel(entry: Entry<Arc<Slot>>) -> Option<Parcel> {
+    let Entry { id, item: Item { payload: slot, volatile, .. } } = entry;
+    let Cargo { message, topic, request } = slot.take_cargo()?;
+    Some(Parcel { id, message, topic, request, volatile, slot })
 }

@@ -105,6 +105,21 @@ async fn a_lazy_connection_is_made_when_it_is_wanted() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_order_is_seen_beside_a_message() -> Result<()> {
+    let world = World::new();
+    world.serve_all(echo);
+    let (connection, mut messages) = Connection::builder(&world.env, URL).open()?;
+    connection.send("first").await?;
+    assert_eq!(texts(&mut messages, 1).await, ["first"]);
+    // Nothing waits for the wire, and both lie there when the task looks.
+    connection.send("second").await?;
+    connection.renew();
+    ends(world.dialer.until_dials(2)).await;
+    assert_eq!(texts(&mut messages, 1).await, ["second"], "over the new connection");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_connection_is_made_where_that_is_wanted() -> Result<()> {
     let world = World::new();
     world.serve_all(echo);
