@@ -153,15 +153,12 @@ impl Transmitter {
             let mut compressed = BytesMut::new();
             deflater.compress(&payload, true, &mut compressed);
             self.put(Cut { opcode, rsv1: true, fin: true, payload: compressed.freeze() });
+        } else if payload.len() <= self.fragment_bytes.min(self.most_bytes) && self.is_free() {
+            // Most messages: nothing is before them, and they go in one frame.
+            self.frame(opcode, &payload);
+            self.most_out = self.most_out.max(self.out.len());
         } else {
-            let cut = Cut { opcode, rsv1: false, fin: true, payload };
-            if cut.payload.len() <= self.fragment_bytes && self.is_free() {
-                // Most messages: nothing is before them.
-                self.fragment(cut);
-                self.most_out = self.most_out.max(self.out.len());
-            } else {
-                self.put(cut);
-            }
+            self.put(Cut { opcode, rsv1: false, fin: true, payload });
         }
     }
 
@@ -281,6 +278,12 @@ impl Transmitter {
 
     fn control(&mut self, opcode: Opcode, payload: &[u8]) {
         self.urgent |= opcode != Opcode::Ping;
+        self.frame(opcode, payload);
+    }
+
+    /// Puts a frame in front of the wire that is whole and has no more to it.
+    #[inline]
+    fn frame(&mut self, opcode: Opcode, payload: &[u8]) {
         let mask = self.mask();
         let head = Head { fin: true, rsv1: false, opcode, payload_bytes: payload.len() as u64, mask };
         self.out.reserve(MAX_HEAD_BYTES + payload.len());
