@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::io::poll_read_buf;
 
 use super::Drive;
-use crate::message::Kind;
+use crate::message::{Kind, Message};
 use crate::receive::{Item, READ_BYTES};
 
 /// What one read takes at most, unless the last one took much, or it can go straight to where it belongs. On the stack: a
@@ -91,6 +91,10 @@ impl Drive {
     pub(super) fn parse(&mut self, input: &mut impl Buf) -> Option<Item> {
         loop {
             match self.receiver.feed(input) {
+                Ok(Some(Item::Message(message))) => {
+                    self.tell_received(&message);
+                    return Some(Item::Message(message));
+                }
                 Ok(Some(item)) => {
                     let item = self.accept(item);
                     if item.is_some() {
@@ -114,14 +118,19 @@ impl Drive {
         }
     }
 
+    #[inline]
+    fn tell_received(&self, message: &Message) {
+        self.observe(Interest::MESSAGE, |_| Event::MessageReceived {
+            is_text: message.kind() == Kind::Text,
+            bytes: message.len(),
+        });
+    }
+
     /// Does what an item asks for; gives it back if it is for a reader.
     pub(super) fn accept(&mut self, item: Item) -> Option<Item> {
         match item {
             Item::Message(message) => {
-                self.observe(Interest::MESSAGE, |_| Event::MessageReceived {
-                    is_text: message.kind() == Kind::Text,
-                    bytes: message.len(),
-                });
+                self.tell_received(&message);
                 return Some(Item::Message(message));
             }
             Item::Piece { last, .. } if self.skipping => self.skipping = !last,
