@@ -3,9 +3,14 @@
 mod path;
 mod probe;
 mod reach;
+mod stats;
 
 pub use path::{
     AnyPathSource, DefaultRoute, Interface, InterfaceAddress, InterfaceKind, NetworkKey, PathSource, PathState,
 };
 pub use probe::{Answer, Probe, ProbeReport};
 pub use reach::{ReachConfig, Reason};
+pub use stats::{
+    Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
+    Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
+};
