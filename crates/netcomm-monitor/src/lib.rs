@@ -1,10 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod fan;
 mod path;
 mod probe;
 mod reach;
 mod stats;
 
+pub use fan::{Attached, Fan};
 pub use path::{
     AnyPathSource, DefaultRoute, Interface, InterfaceAddress, InterfaceKind, NetworkKey, PathSource, PathState,
 };
