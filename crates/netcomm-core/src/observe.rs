@@ -385,6 +385,47 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What somebody must want to be shown it: one of the sets of one in [`Interest`].
+    ///
+    /// For whoever passes observations on to several observers, which want different things.
+    #[must_use]
+    pub const fn interest(&self) -> Interest {
+        match self {
+            Self::CallStarted { .. } | Self::CallEnded { .. } | Self::Redirected { .. } | Self::Resumed { .. } => {
+                Interest::CALL
+            }
+            Self::AttemptStarted { .. } | Self::AttemptEnded { .. } => Interest::ATTEMPT,
+            Self::Resolved { .. }
+            | Self::Connected { .. }
+            | Self::ConnectFailed { .. }
+            | Self::Disconnected { .. }
+            | Self::SocketOpened { .. }
+            | Self::SocketClosed { .. }
+            | Self::StreamOpened { .. }
+            | Self::StreamEnded { .. }
+            | Self::RoundTrip { .. } => Interest::CONNECTION,
+            Self::CacheAsked { .. }
+            | Self::Retrying { .. }
+            | Self::GaveUp { .. }
+            | Self::Hedged { .. }
+            | Self::Held { .. }
+            | Self::Kept { .. }
+            | Self::BreakerTurned { .. }
+            | Self::Deferred { .. }
+            | Self::TokenRefreshed { .. }
+            | Self::CookieRefused { .. } => Interest::DECISION,
+            Self::MessageSent { .. } | Self::MessageReceived { .. } | Self::EventReceived { .. } => Interest::MESSAGE,
+            Self::BodyReceived { .. } => Interest::TRANSFER,
+            Self::RequestHead { .. }
+            | Self::RequestBody { .. }
+            | Self::ResponseHead { .. }
+            | Self::ResponseBody { .. }
+            | Self::MessageContent { .. } => Interest::CONTENT,
+        }
+    }
+}
+
 /// Looks at what happens and changes nothing.
 ///
 /// Called on the task where things happen, never under a lock: it must be quick and must not block.
@@ -394,4 +435,26 @@ pub trait Observe: Send + Sync + 'static {
 
     /// Takes one observation.
     fn observe(&self, observation: &Observation);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contents_are_told_from_what_everybody_may_see() {
+        let data = Bytes::from_static(b"secret");
+        for event in [
+            Event::RequestBody { number: 1, data: data.clone() },
+            Event::ResponseBody { data: data.clone() },
+            Event::MessageContent { is_sent: true, is_text: true, data },
+        ] {
+            assert_eq!(event.interest(), Interest::CONTENT);
+            assert!(!Interest::ALL.contains(event.interest()));
+        }
+        assert_eq!(Event::MessageSent { is_text: true, bytes: 1 }.interest(), Interest::MESSAGE);
+        assert_eq!(Event::BodyReceived { bytes: 1 }.interest(), Interest::TRANSFER);
+        assert_eq!(Event::RoundTrip { took: Duration::ZERO }.interest(), Interest::CONNECTION);
+        assert_eq!(Event::Resumed { offset: 1 }.interest(), Interest::CALL);
+    }
 }

@@ -1,16 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+mod fan;
 mod path;
 mod probe;
-mod reach;
 mod quality;
+mod reach;
+mod stats;
 
+pub use fan::{Attached, Fan};
 pub use path::{
     AnyPathSource, DefaultRoute, Interface, InterfaceAddress, InterfaceKind, NetworkKey, PathSource, PathState,
 };
 pub use probe::{Answer, Probe, ProbeReport};
-pub use reach::{ReachConfig, Reason};
 pub use quality::{
     EffectiveType, Estimator, Forecast, History, HistoryPoint, HistorySpan, Outlook, Quality, QualityConfig,
     Thresholds, TransportSample,
+};
+pub use reach::{ReachConfig, Reason};
+pub use stats::{
+    Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
+    Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
 };
