@@ -1,15 +1,25 @@
 #![doc = include_str!("../README.md")]
 
 mod fan;
+mod monitor;
+mod pace;
 mod path;
 mod probe;
 mod quality;
 mod reach;
 mod stats;
+mod suspend;
 
 pub use fan::{Attached, Fan};
+pub use monitor::{Monitor, MonitorBuilder, State};
+pub use pace::{Pace, Passing};
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+pub use path::LinuxPaths;
+#[cfg(feature = "netwatch")]
+pub use path::NetwatchPaths;
 pub use path::{
-    AnyPathSource, DefaultRoute, Interface, InterfaceAddress, InterfaceKind, NetworkKey, PathSource, PathState,
+    AnyPathSource, DefaultRoute, Interface, InterfaceAddress, InterfaceKind, ManualPaths, ManualSource, NetworkKey,
+    PathSource, PathState, system_paths,
 };
 pub use probe::{Answer, Probe, ProbeReport};
 pub use quality::{
@@ -21,3 +31,4 @@ pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
 };
+pub use suspend::{SleepClock, SleepWatch};

@@ -5,137 +5,15 @@
 //! between; a probe is believed unless traffic has succeeded since it began. Whatever says that the network is there is
 //! believed at once.
 
+mod config;
+mod reason;
+
 use std::time::{Duration, Instant};
 
 use netcomm_core::Reach;
 
-/// How readily the network is taken to be there or away. All that has a number here has a `with_` method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ReachConfig {
-    /// At how many hosts traffic must fail, without a success in between, for the network to be taken as away. Default 3;
-    /// at least 1.
-    pub failed_hosts: usize,
-    /// For how long a failure is remembered. Default 60 s.
-    pub failure_memory: Duration,
-    /// After how long of being away, by traffic or by a probe, the application may try by itself again; twice as long each
-    /// time that it fails. Default 15 s.
-    pub reopen_after: Duration,
-    /// The longest of these waits. Default 5 minutes.
-    pub reopen_at_most: Duration,
-    /// How often is probed while the network is not [`Online`](Reach::Online) though there is a path. Default 5 s.
-    pub probe_when_down: Duration,
-    /// After how long without a success it is probed whether the network is still there; `None`: not at all. Default 60 s.
-    pub probe_when_idle: Option<Duration>,
-    /// The least time between the beginnings of two probes. Default 1 s.
-    pub probe_spacing: Duration,
-}
-
-impl Default for ReachConfig {
-    fn default() -> Self {
-        Self {
-            failed_hosts: 3,
-            failure_memory: Duration::from_secs(60),
-            reopen_after: Duration::from_secs(15),
-            reopen_at_most: Duration::from_secs(300),
-            probe_when_down: Duration::from_secs(5),
-            probe_when_idle: Some(Duration::from_secs(60)),
-            probe_spacing: Duration::from_secs(1),
-        }
-    }
-}
-
-impl ReachConfig {
-    /// The same with another [`failed_hosts`](Self::failed_hosts).
-    #[must_use]
-    pub const fn with_failed_hosts(self, failed_hosts: usize) -> Self {
-        Self { failed_hosts, ..self }
-    }
-
-    /// The same with another [`failure_memory`](Self::failure_memory).
-    #[must_use]
-    pub const fn with_failure_memory(self, failure_memory: Duration) -> Self {
-        Self { failure_memory, ..self }
-    }
-
-    /// The same with another [`reopen_after`](Self::reopen_after) and [`reopen_at_most`](Self::reopen_at_most).
-    #[must_use]
-    pub const fn with_reopen(self, reopen_after: Duration, reopen_at_most: Duration) -> Self {
-        Self { reopen_after, reopen_at_most, ..self }
-    }
-
-    /// The same with another [`probe_when_down`](Self::probe_when_down).
-    #[must_use]
-    pub const fn with_probe_when_down(self, probe_when_down: Duration) -> Self {
-        Self { probe_when_down, ..self }
-    }
-
-    /// The same with another [`probe_when_idle`](Self::probe_when_idle).
-    #[must_use]
-    pub const fn with_probe_when_idle(self, probe_when_idle: Option<Duration>) -> Self {
-        Self { probe_when_idle, ..self }
-    }
-
-    /// The same with another [`probe_spacing`](Self::probe_spacing).
-    #[must_use]
-    pub const fn with_probe_spacing(self, probe_spacing: Duration) -> Self {
-        Self { probe_spacing, ..self }
-    }
-}
-
-/// On what it rests how far the network reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// Nothing tells of paths, and nothing has spoken against the network.
-    Presumed,
-    /// There is a path, and nothing has spoken against it.
-    Path,
-    /// The application's traffic succeeds.
-    Traffic,
-    /// A probe succeeded.
-    Probe,
-    /// There is a path; a probe is under way to see where it leads.
-    Unverified,
-    /// It was away for long enough that the application may try.
-    Retrying,
-    /// Hosts of this network can be reached; nothing has shown that others can.
-    PrivateOnly,
-    /// Names cannot be resolved, addresses can be reached.
-    NoNames,
-    /// Only IPv6 leads out, though there is a path for IPv4.
-    NoIpv4,
-    /// Something answered a probe in the place of whoever was asked.
-    Portal,
-    /// There is no path.
-    NoPath,
-    /// Traffic failed at several hosts.
-    TrafficFailed,
-    /// A probe failed.
-    ProbeFailed,
-}
-
-impl Reason {
-    /// The reason in words.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Presumed => "nothing is known",
-            Self::Path => "there is a path",
-            Self::Traffic => "traffic succeeds",
-            Self::Probe => "a probe succeeded",
-            Self::Unverified => "a path that was not tried yet",
-            Self::Retrying => "to be tried again",
-            Self::PrivateOnly => "only this network was reached",
-            Self::NoNames => "names are not resolved",
-            Self::NoIpv4 => "IPv4 leads nowhere",
-            Self::Portal => "a portal answers",
-            Self::NoPath => "no path",
-            Self::TrafficFailed => "traffic fails",
-            Self::ProbeFailed => "a probe failed",
-        }
-    }
-}
+pub use self::config::ReachConfig;
+pub use self::reason::Reason;
 
 /// What traffic or a probe went through, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
@@ -265,6 +143,11 @@ impl Reachability {
         self.standing
     }
 
+    /// Whether there is a probe, and a path to send it over.
+    pub(crate) fn can_probe(&self) -> bool {
+        self.has_probe && self.connected != Some(false)
+    }
+
     /// Takes one fact. Whether the standing is another now.
     pub(crate) fn take(&mut self, now: Instant, fact: Fact) -> bool {
         let before = self.standing;
@@ -292,7 +175,7 @@ impl Reachability {
 
     /// When a probe is due, if nothing else happens.
     pub(crate) fn probe_at(&self) -> Option<Instant> {
-        if !self.has_probe || self.probe.began.is_some() || self.connected == Some(false) {
+        if !self.can_probe() || self.probe.began.is_some() {
             return None;
         }
         let soonest = self.probe.last_began.map(|began| began + self.config.probe_spacing);

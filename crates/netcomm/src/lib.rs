@@ -4,6 +4,8 @@ pub use netcomm_core as core;
 pub use netcomm_dial as dial;
 #[cfg(feature = "http")]
 pub use netcomm_http as http;
+#[cfg(feature = "monitor")]
+pub use netcomm_monitor as monitor;
 #[cfg(feature = "sse")]
 pub use netcomm_sse as sse;
 #[cfg(feature = "ws")]

@@ -24,9 +24,7 @@ pub(super) async fn ask(env: &Env, probe: &Probe, url: &Url, family: Option<Addr
     // The application named the host: it may be one of its own network, unless the policy forbids all of them.
     target = target.with_private_addresses(env.policy().private_addresses);
     if is_secure {
-        let mut tls = TlsTarget::default();
-        tls.alpn = vec![b"http/1.1".to_vec()];
-        target = target.with_tls(tls);
+        target = target.with_tls(TlsTarget { alpn: vec![b"http/1.1".to_vec()], ..TlsTarget::default() });
     }
     let mut io = env.dialer().dial(&target).await?;
     let word = format!("{:016x}", env.random().next_u64());

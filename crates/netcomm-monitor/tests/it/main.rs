@@ -1,3 +1,9 @@
 //! What happens to a monitor, a room per story.
 
+mod day;
+mod life;
+mod paths;
+mod probing;
+mod stage;
 mod stats;
+mod traffic;
