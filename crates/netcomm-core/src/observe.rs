@@ -165,6 +165,21 @@ pub enum Event {
         /// From the start of the attempt.
         took: Duration,
     },
+    /// An attempt has the connection over which it is sent ([`Interest::ATTEMPT`]).
+    ConnectionTaken {
+        /// The number of the attempt in its call, from 1.
+        number: u32,
+        /// The peer, where it is one with an address.
+        peer: Option<SocketAddr>,
+        /// The own address, where there is one.
+        local: Option<SocketAddr>,
+        /// Whether the connection had carried a request before.
+        reused: bool,
+        /// How long the attempt waited for it beside the steps of making it.
+        blocked: Duration,
+        /// The time of each step; none where the connection was there before.
+        steps: Steps,
+    },
     /// A name was looked up ([`Interest::CONNECTION`]).
     Resolved {
         /// The name.
@@ -343,7 +358,7 @@ pub enum Event {
     },
     /// The head of a response came ([`Interest::CONTENT`]).
     ResponseHead {
-        /// The number of the attempt in its call, from 1; 0 if it came from a cache.
+        /// The number of the attempt in its call, from 1; 0 if it came from a cache, or was shared with an equal request.
         number: u32,
         /// Its status.
         status: StatusCode,
@@ -352,12 +367,13 @@ pub enum Event {
         /// Its header fields, secrets included.
         headers: HeaderMap,
     },
-    /// A piece of a response's body was read by the caller, decoded ([`Interest::CONTENT`]).
+    /// A piece of a response's body was read by the caller, decoded ([`Interest::CONTENT`]). One that was there as a whole is
+    /// told with its head; the last pieces of a stream are told after the end of the call.
     ResponseBody {
         /// The piece.
         data: Bytes,
     },
-    /// What a message of a WebSocket says ([`Interest::CONTENT`]).
+    /// What a message of a WebSocket says ([`Interest::CONTENT`]); messages that go in pieces are not told.
     MessageContent {
         /// Whether it was sent from here.
         is_sent: bool,
@@ -395,7 +411,7 @@ impl Event {
             Self::CallStarted { .. } | Self::CallEnded { .. } | Self::Redirected { .. } | Self::Resumed { .. } => {
                 Interest::CALL
             }
-            Self::AttemptStarted { .. } | Self::AttemptEnded { .. } => Interest::ATTEMPT,
+            Self::AttemptStarted { .. } | Self::ConnectionTaken { .. } | Self::AttemptEnded { .. } => Interest::ATTEMPT,
             Self::Resolved { .. }
             | Self::Connected { .. }
             | Self::ConnectFailed { .. }

@@ -13,7 +13,8 @@ use crate::error::Result;
 /// Sends one HTTP request and gives its response: what event streams, push and sync want of an HTTP client, without
 /// caring whose it is.
 ///
-/// The URI of the request is absolute. A response of any status is `Ok`.
+/// The URI of the request is absolute. A response of any status is `Ok`. A transport that is observed may put the
+/// [`CallId`](crate::CallId) into its extensions, so that what is observed of its content later is known to belong to it.
 pub trait HttpTransport: Send + Sync + 'static {
     /// Sends `request`.
     ///

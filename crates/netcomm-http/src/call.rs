@@ -7,6 +7,7 @@
 mod attempt;
 #[cfg(feature = "cache")]
 mod cached;
+mod content;
 mod guarded;
 mod hedged;
 #[cfg(feature = "outbox")]
@@ -93,6 +94,8 @@ fn begun(call: &mut Call<'_>, method: &Method, headers: &HeaderMap, body: &Body)
         let answer = call.at_once(method, headers, body);
         unfinished.disarm();
         if let Some((head, body)) = answer {
+            call.tell_stored_head(head.status(), || head.headers());
+            let body = call.told_body(body);
             if call.is_whole() {
                 call.report_end(head.status());
             }
@@ -243,6 +246,7 @@ impl<'c> Call<'c> {
             match outcome {
                 Ok(response) => {
                     unfinished.disarm();
+                    let response = response.map(|body| self.told_body(body));
                     if self.is_whole() {
                         self.report_end(response.status());
                     }

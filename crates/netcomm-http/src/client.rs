@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use http::{HeaderMap, HeaderName, Method};
 use netcomm_core::{
-    AnyTransport, Body, Clock, Endless, Env, HttpTransport, Policy, Redacted, Result, Scope, Tap, Timeouts,
+    AnyTransport, Body, Clock, Endless, Env, HttpTransport, Interest, Policy, Redacted, Result, Scope, Tap, Timeouts,
 };
 use url::Url;
 
@@ -348,7 +348,13 @@ impl HttpTransport for Client {
         if parts.extensions.get::<Endless>().is_some() {
             builder = builder.endless();
         }
-        Ok(builder.send().await?.into_http())
+        let response = builder.send().await?;
+        let call = response.call();
+        let mut response = response.into_http();
+        if self.tap().wants(Interest::NONE) {
+            response.extensions_mut().insert(call);
+        }
+        Ok(response)
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use netcomm_core::{
-    AnyTransport, Attempt, Body, Clock, Error, ErrorKind, HttpTransport, Phase, Refused, Result, Sleep, Verdict,
+    AnyTransport, Attempt, Body, CallId, Clock, Error, ErrorKind, HttpTransport, Phase, Refused, Result, Sleep, Verdict,
 };
 
 use crate::content_type::ContentType;
@@ -45,7 +45,7 @@ pub(crate) struct Try {
 
 /// What a try came to.
 pub(crate) enum Outcome {
-    Open { body: Body, status: StatusCode, headers: HeaderMap, resume: Resume },
+    Open { body: Body, status: StatusCode, headers: HeaderMap, resume: Resume, call: CallId },
     Stop,
 }
 
@@ -94,7 +94,8 @@ impl Try {
             return Ok(Outcome::Stop);
         }
         if says == OnStatus::Open && terms.content_type.accepts(&parts.headers) {
-            return Ok(Outcome::Open { body, status: parts.status, headers: parts.headers, resume });
+            let call = parts.extensions.get().copied().unwrap_or_default();
+            return Ok(Outcome::Open { body, status: parts.status, headers: parts.headers, resume, call });
         }
         let body = beginning(body, &*clock).await;
         let leads_nowhere = parts.status.is_redirection() && !parts.headers.contains_key(LOCATION);

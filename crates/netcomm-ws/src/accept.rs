@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use netcomm_core::{ConnectInfo, Env, Error, ErrorKind, Io, Phase, Result};
+use netcomm_core::{CallId, ConnectInfo, Env, Error, ErrorKind, Io, Phase, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::connect::patience::Patience;
@@ -166,6 +166,7 @@ pub(crate) async fn accept<T>(
         headers: parts.headers,
         subprotocol,
         extensions,
+        call: CallId(options.env.random().next_u64() | 1 << 63),
         uri: parts.uri,
         places: Places::default(),
     })

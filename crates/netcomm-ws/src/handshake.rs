@@ -23,7 +23,7 @@ pub(crate) use head::{Head, RequestHead, Scan};
 pub(crate) use refused::{BODY_BYTES, chunked_start, length_of};
 #[cfg(feature = "http2")]
 pub(crate) use request::over_h2;
-pub(crate) use request::{Ask, check_headers, check_subprotocols, over_h1};
+pub(crate) use request::{Ask, check_headers, check_subprotocols, fields_over_h1, over_h1};
 pub(crate) use server::{Judged, Refusal, Terms, judge};
 
 /// What errors of this room call what was going on.

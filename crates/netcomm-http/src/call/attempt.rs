@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
 use http::{Method, StatusCode};
-use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage};
+use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage, Steps};
 
 use super::report::End;
 use super::{Call, Lost, guarded, same};
@@ -78,11 +78,15 @@ impl Call<'_> {
         match &self.client.inner.wire {
             Wire::Pool(pool) => self.exchange(pool, fresh, begun).await,
             Wire::Foreign(transport) => {
-                let request = self.outgoing.take().unwrap_or_default();
+                let mut request = self.outgoing.take().unwrap_or_default();
+                if self.tells_content() {
+                    request = self.tell_foreign(request);
+                }
                 let response = Box::pin(self.over(transport, request, begun)).await?;
                 let now = self.client.clock().now();
                 self.timing.wait = now.saturating_duration_since(begun);
                 let (parts, body) = response.into_parts();
+                self.tell_head(&parts);
                 let source = Source::Foreign(body, Alarm::new(Arc::clone(self.client.clock())));
                 let body = self.bound(source, parts.status, now);
                 Ok(http::Response::from_parts(parts, body))
@@ -125,6 +129,14 @@ impl Call<'_> {
             self.timing.set_steps(&meta.info.steps);
             self.timing.blocked = self.timing.blocked.saturating_sub(meta.info.steps.total());
         }
+        self.emit_at(ready, Interest::ATTEMPT, || Event::ConnectionTaken {
+            number: self.timing.attempt,
+            peer: meta.info.peer,
+            local: meta.info.local,
+            reused,
+            blocked: self.timing.blocked,
+            steps: if reused { Steps::default() } else { meta.info.steps },
+        });
         let (request, watch) = self.upload(&meta, wire.is_http2())?;
         self.meta = Some(meta);
         let bounds = Bounds {
@@ -143,6 +155,7 @@ impl Call<'_> {
         match outcome {
             Ok(response) => {
                 let (parts, body) = response.into_parts();
+                self.tell_head(&parts);
                 let body = self.bound(Source::Wire(body), parts.status, now);
                 Ok(http::Response::from_parts(parts, body))
             }
@@ -171,6 +184,7 @@ impl Call<'_> {
     /// The request in the form that its connection wants, its body under watch.
     fn upload(&mut self, meta: &Meta, http2: bool) -> Result<(http::Request<Upload>, Option<Watch>)> {
         let (mut parts, body) = self.outgoing.take().unwrap_or_default().into_parts();
+        let told = self.tells_content().then(|| parts.uri.clone());
         address_for(&mut parts, meta, http2);
         let most = self.client.scope.max_request_bytes();
         if let Some((most, length)) = most.zip(body.len()).filter(|(most, length)| length > most) {
@@ -178,7 +192,11 @@ impl Call<'_> {
                 .with_unsent()
                 .with_detail(format!("{length} bytes, the scope allows {most} (limit max_request_bytes)")));
         }
-        let (upload, watch) = Upload::new(body, self.options.upload.clone(), most, self.client.clock());
+        let on_piece = told.map(|uri| {
+            self.tell_request(&uri, &parts, &body);
+            self.on_piece()
+        });
+        let (upload, watch) = Upload::new(body, self.options.upload.clone(), on_piece, most, self.client.clock());
         Ok((http::Request::from_parts(parts, upload), watch))
     }
 

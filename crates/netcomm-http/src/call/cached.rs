@@ -319,6 +319,7 @@ impl<'c> Call<'c> {
         serve: &Serve,
         told: CacheStatus,
     ) -> http::Response<Body> {
+        self.tell_stored_head(status, || headers.clone());
         let mut response = http::Response::new(body);
         *response.status_mut() = status;
         *response.headers_mut() = headers;

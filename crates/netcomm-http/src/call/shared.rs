@@ -146,6 +146,9 @@ impl Call<'_> {
             self.cache_status = facts.cache_status.map(|status| CacheStatus { collapsed, ..status });
         }
         let (head, body) = response.into_parts();
+        if collapsed {
+            self.tell_stored_head(head.status, || head.headers.clone());
+        }
         // The caller's own bounds hold for its own reading.
         let body = match body.as_bytes() {
             Some(bytes) if bytes.len() as u64 <= self.max_body_bytes => {

@@ -326,7 +326,7 @@ mod tests {
     use super::*;
 
     fn request(clock: &Arc<dyn Clock>) -> Request<Upload> {
-        let (body, _) = Upload::new(Body::empty(), None, None, clock);
+        let (body, _) = Upload::new(Body::empty(), None, None, None, clock);
         Request::get("/").header("host", "a.example").body(body).expect("a request")
     }
 

@@ -28,7 +28,7 @@ pub(crate) use self::h1::H1;
 #[cfg(feature = "http2")]
 pub(crate) use self::h2::H2;
 pub(crate) use self::interim::OnInterim;
-pub(crate) use self::upload::{Upload, Watch};
+pub(crate) use self::upload::{OnPiece, Upload, Watch};
 use crate::alarm::{Alarm, after};
 use crate::pool::Lease;
 #[cfg(feature = "http2")]

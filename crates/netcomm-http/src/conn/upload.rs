@@ -22,6 +22,9 @@ const WIDE_BYTES: usize = 448 * 1024;
 /// How many pieces that may be: a socket takes 64 in one write, the head among them.
 const MOST_PIECES: usize = 32;
 
+/// Is told of each piece that is handed over.
+pub(crate) type OnPiece = Box<dyn Fn(&Bytes) + Send + Sync>;
+
 /// What the wire engine sends: the caller's body, watched where it takes time to send.
 pub(crate) struct Upload {
     body: Body,
@@ -35,6 +38,7 @@ struct Watched {
     rest: Bytes,
     total: Option<u64>,
     progress: Option<OnProgress>,
+    on_piece: Option<OnPiece>,
     max_bytes: Option<u64>,
     /// Whether the connection has asked for the next pieces.
     asked: bool,
@@ -68,12 +72,14 @@ impl Upload {
     pub(crate) fn new(
         body: Body,
         progress: Option<OnProgress>,
+        on_piece: Option<OnPiece>,
         max_bytes: Option<u64>,
         clock: &Arc<dyn Clock>,
     ) -> (Self, Option<Watch>) {
         let small = body.as_bytes().is_some_and(|bytes| bytes.len() <= PIECE_BYTES);
         let total = body.len();
-        if small && max_bytes.is_none() && (progress.is_none() || total == Some(0)) {
+        let is_heard = progress.is_some() || on_piece.is_some();
+        if small && max_bytes.is_none() && (!is_heard || total == Some(0)) {
             return (Self { body, watched: None }, None);
         }
         let watch = Watch(Arc::new(State {
@@ -89,6 +95,7 @@ impl Upload {
             rest: Bytes::new(),
             total,
             progress,
+            on_piece,
             max_bytes,
             asked: false,
             most_bytes: PIECE_BYTES,
@@ -179,6 +186,9 @@ impl Watched {
         }
         if let Some(progress) = &self.progress {
             progress.report(sent, self.total);
+        }
+        if let Some(on_piece) = self.on_piece.as_ref().filter(|_| !piece.is_empty()) {
+            on_piece(&piece);
         }
         Ok(piece)
     }
@@ -295,7 +305,7 @@ mod tests {
     fn handed(says: impl IntoIterator<Item = Says>, wide: bool) -> (Vec<String>, Watch) {
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let says: VecDeque<_> = says.into_iter().collect();
-        let (mut upload, watch) = Upload::new(Body::new(Scripted(says)), None, None, &clock);
+        let (mut upload, watch) = Upload::new(Body::new(Scripted(says)), None, None, None, &clock);
         if wide {
             upload.widen();
         }

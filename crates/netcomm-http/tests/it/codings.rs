@@ -22,7 +22,7 @@ async fn whole(mut encoder: impl AsyncRead + Unpin) -> Vec<u8> {
     coded
 }
 
-async fn coded(names: &str, plain: &[u8]) -> Vec<u8> {
+pub(crate) async fn coded(names: &str, plain: &[u8]) -> Vec<u8> {
     let mut bytes = plain.to_vec();
     for name in names.split(", ") {
         bytes = match name {

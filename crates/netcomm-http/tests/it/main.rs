@@ -15,6 +15,7 @@ mod cache_store;
 mod calls;
 #[cfg(all(feature = "gzip", feature = "brotli", feature = "zstd", feature = "json"))]
 mod codings;
+mod contents;
 #[cfg(feature = "cookies")]
 mod cookies;
 mod hedges;

@@ -26,7 +26,7 @@ fn story(stage: &Stage) -> Vec<String> {
         Event::ConnectFailed { origin, error } => format!("connect failed {origin} {error:?}"),
         other => format!("{other:?}"),
     };
-    let is_piece = |event: &Event| matches!(event, Event::BodyReceived { .. });
+    let is_piece = |event: &Event| matches!(event, Event::BodyReceived { .. } | Event::ConnectionTaken { .. });
     stage.seen.take().into_iter().map(|seen| seen.event).filter(|event| !is_piece(event)).map(short).collect()
 }
 
@@ -89,6 +89,21 @@ async fn an_attempt_names_its_origin_method_and_version() {
     });
     let expected = ("http://a.example:80".to_owned(), Method::POST, Some(Version::HTTP_11), Some(Duration::ZERO));
     assert_eq!(ended, Some(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_tells_which_connection_it_has() {
+    let stage = served();
+    let client = stage.client();
+    for reused in [false, true] {
+        client.get("http://a.example/ok").send().await.unwrap().bytes().await.unwrap();
+        let taken = stage.seen.take().into_iter().filter_map(|seen| match seen.event {
+            Event::ConnectionTaken { number, reused, .. } => Some((seen.call.0 > 0, number, reused)),
+            _ => None,
+        });
+        let taken: Vec<_> = taken.collect();
+        assert_eq!(taken, [(true, 1, reused)]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

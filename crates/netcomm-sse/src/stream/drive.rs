@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use netcomm_core::{
-    AnyTransport, Attempt, Body, Env, Error, ErrorKind, Event as Observed, Interest, Network, NetworkChange,
+    AnyTransport, Attempt, Body, CallId, Env, Error, ErrorKind, Event as Observed, Interest, Network, NetworkChange,
     Observation, Phase as Stage, Reach, Reconnect, Result, Schedule, Sleep, Text, Verdict, redact_url,
 };
 
@@ -69,6 +69,8 @@ pub(crate) struct Drive {
     change: NetworkChange,
     /// The id that the stream of now goes on from, until its first event.
     resumed_after: Option<Text>,
+    /// The call that carries the stream, if its transport told.
+    call: CallId,
     /// The id before the event that waits behind a gap.
     before_gap: Text,
     /// What ended the last try, for the next one.
@@ -126,6 +128,7 @@ impl Drive {
             notes: VecDeque::new(),
             network,
             resumed_after: None,
+            call: CallId::default(),
             before_gap: Text::default(),
             cause: None,
             refresh: false,
@@ -283,7 +286,8 @@ impl Drive {
         let now = self.env.clock().now();
         match outcome {
             Ok(Outcome::Stop) => self.close(End::NoContent),
-            Ok(Outcome::Open { body, status, headers, resume }) => {
+            Ok(Outcome::Open { body, status, headers, resume, call }) => {
+                self.call = call;
                 let attempt = self.schedule.attempt();
                 self.schedule.opened();
                 self.schedule.ready(now);
@@ -296,7 +300,7 @@ impl Drive {
                 self.env.tap().emit(Interest::CONNECTION, || {
                     let url = redact_url(self.request.as_url());
                     let resumed = matches!(resume, Resume::After(_));
-                    Observation::new(now, Observed::StreamOpened { url, resumed })
+                    Observation::new(now, Observed::StreamOpened { url, resumed }).with_call(call, None)
                 });
                 self.state = State::Open;
                 self.notes.push_back(Notice::Open(Opened { attempt, status, headers, resume }));

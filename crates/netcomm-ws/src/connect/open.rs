@@ -1,8 +1,11 @@
 //! One handshake from top to bottom, in the order in which it happens.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
 use bytes::BytesMut;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 use netcomm_core::{
     CallId, Dial as _, Error, Event, Interest, Io, Observation, Phase, PrivateAddresses, Refused, Result, Scope, Stage,
     Target, TlsTarget,
@@ -35,6 +38,8 @@ pub(crate) struct Opened<T> {
     pub(crate) extensions: T,
     /// Where it leads, after redirects; for a server what was asked for.
     pub(crate) uri: Uri,
+    /// The number of the connection, for observers.
+    pub(crate) call: CallId,
     /// To be kept as long as the connection lives.
     pub(crate) places: Places,
 }
@@ -67,11 +72,21 @@ impl Connect {
         let patience = Patience::new(env.clock(), timeout);
         let refused = |error: Error| error.with_stage(Stage::Policy);
         let offer = self.manner.compression.offer();
+        let call = CallId(env.random().next_u64() | 1 << 63);
         let mut places = None;
         let mut followed = 0;
+        let asked = AtomicU32::new(0);
         loop {
-            let journey =
-                Journey { connect: self, address: &address, headers: &headers, scope: &scope, patience, offer: &offer };
+            let journey = Journey {
+                connect: self,
+                address: &address,
+                headers: &headers,
+                scope: &scope,
+                patience,
+                offer: &offer,
+                call,
+                asked: &asked,
+            };
             let url = address.uri.to_string();
             scope.check(&Method::GET, &address.uri).map_err(refused)?;
             if places.is_none() {
@@ -95,13 +110,13 @@ impl Connect {
                         return Err(error.with_url(&url));
                     };
                     let crossed_origin = !address.is_same_origin(&to);
-                    redirect::strip(&mut headers, crossed_origin);
                     let status = refused.status;
-                    self.emit(&scope, Interest::CALL, || Event::Redirected {
+                    journey.emit(Interest::CALL, || Event::Redirected {
                         status,
                         to: netcomm_core::redact_url(&to.uri.to_string()),
                         crossed_origin,
                     });
+                    redirect::strip(&mut headers, crossed_origin);
                     address = to;
                     followed += 1;
                 }
@@ -124,12 +139,6 @@ impl Connect {
         }
         Ok((address, headers))
     }
-
-    fn emit(&self, scope: &Scope, interest: Interest, event: impl FnOnce() -> Event) {
-        self.env.tap().emit(interest, || {
-            Observation::new(self.env.clock().now(), event()).with_call(CallId(0), scope.name().cloned())
-        });
-    }
 }
 
 /// One place to go to, and what to ask for there.
@@ -142,6 +151,9 @@ struct Journey<'a> {
     patience: Patience<'a>,
     /// What is offered of extensions.
     offer: &'a Option<HeaderValue>,
+    call: CallId,
+    /// How many requests there were, for observers of their contents.
+    asked: &'a AtomicU32,
 }
 
 impl Journey<'_> {
@@ -179,14 +191,14 @@ impl Journey<'_> {
         let target = self.target(version);
         let dialled = self.patience.within(Phase::Connect, connect.env.dialer().dial(&target)).await;
         match &dialled {
-            Ok(io) => connect.emit(self.scope, Interest::CONNECTION, || Event::Connected {
+            Ok(io) => self.emit(Interest::CONNECTION, || Event::Connected {
                 peer: io.info().peer,
                 local: io.info().local,
                 through_proxy: io.info().is_through_proxy(),
                 origin: self.address.origin(),
                 steps: io.info().steps,
             }),
-            Err(error) => connect.emit(self.scope, Interest::CONNECTION, || Event::ConnectFailed {
+            Err(error) => self.emit(Interest::CONNECTION, || Event::ConnectFailed {
                 origin: self.address.origin(),
                 error: error.kind(),
             }),
@@ -222,11 +234,17 @@ impl Journey<'_> {
     async fn over_h1<T>(&self, mut io: Io, extensions: &impl Fn(&HeaderMap) -> Result<T, String>) -> Result<Hop<T>> {
         let key = generate_key();
         let request = handshake::over_h1(&self.wish(), &key);
+        let is_heard = self.connect.env.tap().wants(Interest::CONTENT);
+        if is_heard {
+            self.tell_request(handshake::fields_over_h1(&self.wish(), &key), Version::HTTP_11, self.now());
+        }
         let mut buffer = BytesMut::new();
         let head = h1::ask(&mut io, &request, &mut buffer, self.bounds(), &self.patience).await;
         let head = head.map_err(|error| self.fell(error))?;
+        self.tell_answer(head.status, Version::HTTP_11, &head.headers);
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             let refused = h1::refused(&mut io, head, buffer, &self.patience).await;
+            self.tell_refusal(&refused);
             self.disconnected("refused");
             return Ok(Hop::Refused(refused));
         }
@@ -244,18 +262,30 @@ impl Journey<'_> {
     ) -> Result<Option<Hop<T>>> {
         let headers = handshake::over_h2(&self.wish())?;
         let uri = self.stream_uri()?;
+        let heard = self.connect.env.tap().wants(Interest::CONTENT).then(|| (headers.clone(), self.now()));
         let outcome = second::ask(io, &uri, headers, self.bounds(), &self.patience).await;
+        // Whether anything was asked is known only by now.
+        let was_asked = match &outcome {
+            Ok(outcome) => !matches!(outcome, Outcome::NotSpoken),
+            Err(error) => !error.is_unsent(),
+        };
+        if let Some((headers, at)) = heard.filter(|_| was_asked) {
+            self.tell_request(headers, Version::HTTP_2, at);
+        }
         match outcome.map_err(|error| self.fell(error))? {
             Outcome::NotSpoken => {
                 self.disconnected("no extended CONNECT");
                 Ok(None)
             }
             Outcome::Refused(refused) => {
+                self.tell_answer(refused.status, Version::HTTP_2, &refused.headers);
+                self.tell_refusal(&refused);
                 self.disconnected("refused");
                 Ok(Some(Hop::Refused(refused)))
             }
             Outcome::Open(open) => {
                 let (io, status, headers) = *open;
+                self.tell_answer(status, Version::HTTP_2, &headers);
                 let agreed = handshake::check(&headers, self.asked(), extensions).map_err(|error| self.fell(error))?;
                 Ok(Some(Hop::Open(Box::new(self.opened(io, BytesMut::new(), (status, headers), agreed)))))
             }
@@ -292,6 +322,7 @@ impl Journey<'_> {
             subprotocol: agreed.subprotocol,
             extensions: agreed.extensions,
             uri: self.address.uri.clone(),
+            call: self.call,
             places: Places::default(),
         }
     }
@@ -324,8 +355,43 @@ impl Journey<'_> {
     }
 
     fn disconnected(&self, reason: &'static str) {
-        let event = || Event::Disconnected { origin: self.address.origin(), reason };
-        self.connect.emit(self.scope, Interest::CONNECTION, event);
+        self.emit(Interest::CONNECTION, || Event::Disconnected { origin: self.address.origin(), reason });
+    }
+
+    fn now(&self) -> Instant {
+        self.connect.env.clock().now()
+    }
+
+    fn emit(&self, interest: Interest, event: impl FnOnce() -> Event) {
+        self.connect.env.tap().emit(interest, || self.observation(self.now(), event()));
+    }
+
+    fn observation(&self, at: Instant, event: Event) -> Observation {
+        Observation::new(at, event).with_call(self.call, self.scope.name().cloned())
+    }
+
+    fn tell_request(&self, headers: HeaderMap, version: Version, at: Instant) {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        let method = if version == Version::HTTP_2 { Method::CONNECT } else { Method::GET };
+        let url = self.address.uri.to_string();
+        let event = Event::RequestHead { number, method, url, version, headers };
+        self.connect.env.tap().emit(Interest::CONTENT, || self.observation(at, event));
+    }
+
+    fn tell_answer(&self, status: StatusCode, version: Version, headers: &HeaderMap) {
+        self.emit(Interest::CONTENT, || Event::ResponseHead {
+            number: self.asked.load(Ordering::Relaxed),
+            status,
+            version,
+            headers: headers.clone(),
+        });
+    }
+
+    /// What a server says beside its no.
+    fn tell_refusal(&self, refused: &Refused) {
+        if !refused.body.is_empty() {
+            self.emit(Interest::CONTENT, || Event::ResponseBody { data: refused.body.clone() });
+        }
     }
 }
 

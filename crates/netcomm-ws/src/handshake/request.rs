@@ -1,8 +1,8 @@
 //! The client's half of the handshake: pure.
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
-    TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use netcomm_core::{Error, ErrorKind, Result};
@@ -94,6 +94,31 @@ pub(crate) fn over_h1(ask: &Ask<'_>, key: &str) -> Vec<u8> {
     out
 }
 
+/// The fields of [`over_h1`], for observers of contents.
+pub(crate) fn fields_over_h1(ask: &Ask<'_>, key: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut add = |name: HeaderName, value: &[u8]| {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
+            headers.append(name, value);
+        }
+    };
+    add(HOST, ask.headers.get(HOST).map_or(ask.authority.as_bytes(), HeaderValue::as_bytes));
+    add(UPGRADE, b"websocket");
+    add(CONNECTION, b"Upgrade");
+    add(SEC_WEBSOCKET_VERSION, VERSION.as_bytes());
+    add(SEC_WEBSOCKET_KEY, key.as_bytes());
+    if !ask.subprotocols.is_empty() {
+        add(SEC_WEBSOCKET_PROTOCOL, ask.subprotocols.join(", ").as_bytes());
+    }
+    if let Some(extensions) = ask.extensions {
+        headers.append(SEC_WEBSOCKET_EXTENSIONS, extensions.clone());
+    }
+    for (name, value) in ask.headers.iter().filter(|(name, _)| *name != HOST) {
+        headers.append(name, value.clone());
+    }
+    headers
+}
+
 /// The fields of the request over HTTP/2 (RFC 8441 §5): the version, and no key, since nothing caches a CONNECT.
 #[cfg_attr(not(any(feature = "http2", test)), expect(dead_code, reason = "for HTTP/2 alone"))]
 pub(crate) fn over_h2(ask: &Ask<'_>) -> Result<HeaderMap> {
@@ -168,6 +193,14 @@ mod tests {
                 ""
             ]
         );
+        let told = fields_over_h1(&ask, "dGhlIHNhbXBsZSBub25jZQ==");
+        let told: Vec<_> = told
+            .iter()
+            .map(|(name, value)| format!("{}: {}", capitalized(name), value.to_str().expect("text")))
+            .collect();
+        let sent: Vec<_> =
+            lines[1..lines.len() - 2].iter().map(|line| line.replace("WebSocket", "Websocket")).collect();
+        assert_eq!(told, sent, "observers are told what is sent");
         let second = over_h2(&ask).expect("fields");
         let mut names: Vec<_> = second.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();

@@ -285,6 +285,7 @@ impl Drive {
             is_text: message.kind() == Kind::Text,
             bytes: message.len(),
         });
+        self.tell_content(true, &message);
         self.transmitter.message(message);
         Ok(())
     }
@@ -394,6 +395,14 @@ impl Drive {
         self.tap.emit(interest, || {
             let Welcome { call, scope, .. } = &self.welcome;
             Observation::new(self.clock.now(), event(self)).with_call(*call, scope.clone())
+        });
+    }
+
+    fn tell_content(&self, is_sent: bool, message: &Message) {
+        self.observe(Interest::CONTENT, |_| Event::MessageContent {
+            is_sent,
+            is_text: message.kind() == Kind::Text,
+            data: message.clone().into_bytes(),
         });
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use netcomm_core::{CallId, Clock, Env, Result};
+use netcomm_core::{Clock, Env, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Socket;
@@ -79,7 +79,7 @@ impl Socket {
     }
 
     fn opened(opened: Opened<Coding>, role: Role, manner: Manner, env: &Env, scope: Option<Arc<str>>) -> Self {
-        let Opened { io, rest, headers, subprotocol, extensions: coding, uri, places, .. } = opened;
+        let Opened { io, rest, headers, subprotocol, extensions: coding, uri, call, places, .. } = opened;
         let clock: Arc<dyn Clock> = Arc::clone(env.clock());
         let compressed = coding.deflater.is_some();
         let setup = Setup {
@@ -97,7 +97,7 @@ impl Socket {
                 headers,
                 info: io.info().clone(),
                 compressed,
-                call: CallId(env.random().next_u64() | 1 << 63),
+                call,
                 scope,
                 _places: places,
             },

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use netcomm_core::{Env, Interest, Result};
+use netcomm_core::{Env, Event, Interest, Result};
 use netcomm_tests::{CollectingObserver, ScriptedDialer, TokioClock};
 use netcomm_ws::{AcceptOptions, CloseCode, Closer, Kind, Message, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -106,9 +106,66 @@ async fn who_observes_sees_each_message_and_no_payload() -> Result<()> {
     assert!(number.0 >> 63 == 1);
     let events: Vec<_> = seen.iter().filter(|one| one.call == number).map(|one| format!("{:?}", one.event)).collect();
     let words: Vec<_> = events.iter().map(|event| event.split(' ').next().expect("a name")).collect();
-    assert_eq!(words, ["SocketOpened", "MessageSent", "MessageReceived", "SocketClosed"]);
+    assert_eq!(words, ["Connected", "SocketOpened", "MessageSent", "MessageReceived", "SocketClosed"]);
     assert!(!format!("{seen:?}").contains("hidden"));
-    assert!(events[1].contains("bytes: 6") && events[3].contains("code: 1000, clean: true"), "{events:?}");
+    assert!(events[2].contains("bytes: 6") && events[4].contains("code: 1000, clean: true"), "{events:?}");
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_contents_sees_handshake_and_payloads() -> Result<()> {
+    let seen = CollectingObserver::with_interest(Interest::CONTENT);
+    let env = served(echo).with_tap(seen.tap());
+    let mut socket = Socket::builder(&env, "ws://user:word@server.test/?token=hidden").connect().await?;
+    socket.send("hello").await?;
+    socket.recv().await?;
+    let seen = seen.take();
+    assert!(seen.iter().all(|one| one.call == seen[0].call && one.call.0 >> 63 == 1));
+    let told: Vec<_> = seen
+        .iter()
+        .map(|one| match &one.event {
+            Event::RequestHead { number, method, url, headers, .. } => {
+                assert!(headers["authorization"].is_sensitive());
+                format!("> {number} {method} {url} {}", headers["upgrade"].to_str().expect("text"))
+            }
+            Event::ResponseHead { number, status, headers, .. } => {
+                assert!(headers.contains_key("sec-websocket-accept"));
+                format!("< {number} {}", status.as_u16())
+            }
+            Event::MessageContent { is_sent, is_text, data } => format!("{is_sent} {is_text} {data:?}"),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    let expected = ["> 1 GET ws://server.test/?token=hidden websocket", "< 1 101", "true true b\"hello\""];
+    assert_eq!(told[..3], expected);
+    assert_eq!(told[3], "false true b\"hello\"");
+    assert_eq!(told.len(), 4);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_told_with_what_it_says() -> Result<()> {
+    let dialer = ScriptedDialer::new();
+    dialer.serve_next(|mut far| async move {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(far.read_u8().await.expect("a head"));
+        }
+        far.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 4\r\n\r\nno!\n").await.expect("sent");
+    });
+    let seen = CollectingObserver::with_interest(Interest::CONTENT);
+    let env = Env::new(dialer, TokioClock::new()).with_tap(seen.tap());
+    Socket::builder(&env, "ws://server.test/").connect().await.expect_err("refused");
+    let told: Vec<_> = seen
+        .take()
+        .into_iter()
+        .map(|one| match one.event {
+            Event::RequestHead { number, .. } => format!("> {number}"),
+            Event::ResponseHead { number, status, .. } => format!("< {number} {}", status.as_u16()),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["> 1", "< 1 403", "ResponseBody { data: b\"no!\\n\" }"]);
     Ok(())
 }
 

@@ -223,6 +223,7 @@ impl Call<'_> {
         head.headers = headers;
         head.status = StatusCode::OK;
         let body = cache::chained(before, Some(body), after, length);
+        self.tell_stored_head(head.status, || head.headers.clone());
         self.cache_status = Some(status);
         Some(http::Response::from_parts(head, body))
     }

@@ -64,7 +64,8 @@ impl Drive {
         }
         self.counts.events += 1;
         self.env.tap().emit(Interest::MESSAGE, || {
-            Observation::new(self.env.clock().now(), Observed::EventReceived { bytes: event.data.len() })
+            let event = Observed::EventReceived { bytes: event.data.len() };
+            Observation::new(self.env.clock().now(), event).with_call(self.call, None)
         });
         if let Some(after) = self.resumed_after.take()
             && self.gaps.as_ref().is_some_and(|gaps| gaps(&after, &event))
@@ -174,7 +175,7 @@ impl Drive {
         self.env.tap().emit(Interest::CONNECTION, || {
             let now = self.env.clock().now();
             let (events, took) = (self.counts.events - events, now.saturating_duration_since(since));
-            Observation::new(now, Observed::StreamEnded { error, events, took })
+            Observation::new(now, Observed::StreamEnded { error, events, took }).with_call(self.call, None)
         });
     }
 }

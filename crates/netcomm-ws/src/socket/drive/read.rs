@@ -124,6 +124,7 @@ impl Drive {
             is_text: message.kind() == Kind::Text,
             bytes: message.len(),
         });
+        self.tell_content(false, message);
     }
 
     /// Does what an item asks for; gives it back if it is for a reader.
