@@ -6,6 +6,7 @@ mod probe;
 mod quality;
 mod reach;
 mod stats;
+mod stream;
 
 pub use fan::{Attached, Fan};
 pub use path::{
@@ -21,3 +22,4 @@ pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
 };
+pub use stream::{ObservationFeed, ObservationStream};
