@@ -18,6 +18,10 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+#[cfg(feature = "metrics")]
+pub use stats::MetricsExporter;
+#[cfg(feature = "opentelemetry")]
+pub use stats::OpenTelemetryExporter;
 pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
