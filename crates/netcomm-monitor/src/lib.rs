@@ -7,6 +7,8 @@ mod quality;
 mod reach;
 mod stats;
 mod stream;
+#[cfg(feature = "tracing")]
+mod trace;
 
 pub use fan::{Attached, Fan};
 pub use path::{
@@ -27,3 +29,5 @@ pub use stats::{
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
 };
 pub use stream::{ObservationFeed, ObservationStream};
+#[cfg(feature = "tracing")]
+pub use trace::Trace;
