@@ -9,6 +9,9 @@ mod quality;
 mod reach;
 mod stats;
 mod suspend;
+mod stream;
+#[cfg(feature = "tracing")]
+mod trace;
 
 pub use fan::{Attached, Fan};
 pub use monitor::{Monitor, MonitorBuilder, State};
@@ -27,8 +30,15 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+#[cfg(feature = "metrics")]
+pub use stats::MetricsExporter;
+#[cfg(feature = "opentelemetry")]
+pub use stats::OpenTelemetryExporter;
 pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
 };
 pub use suspend::{SleepClock, SleepWatch};
+pub use stream::{ObservationFeed, ObservationStream};
+#[cfg(feature = "tracing")]
+pub use trace::Trace;

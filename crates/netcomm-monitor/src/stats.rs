@@ -5,6 +5,12 @@ mod counts;
 mod families;
 mod histogram;
 mod instruments;
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod measures;
+#[cfg(feature = "metrics")]
+mod metrics;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
 mod origins;
 mod prometheus;
 mod requests;
@@ -19,6 +25,10 @@ use std::sync::Arc;
 use netcomm_core::{Interest, Observation, Observe};
 
 use self::counts::Counts;
+#[cfg(feature = "metrics")]
+pub use self::metrics::MetricsExporter;
+#[cfg(feature = "opentelemetry")]
+pub use self::opentelemetry::OpenTelemetryExporter;
 pub use self::snapshot::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, StreamEnds, Streams,

@@ -9,6 +9,8 @@ pub(super) enum Kind {
     Counter,
     /// It goes up and down.
     Gauge,
+    /// It is what was told last.
+    State,
     /// A distribution.
     Histogram(Scale),
 }
@@ -76,7 +78,7 @@ metrics! {
     Kept "netcomm.http.outbox.kept" "{call}" Kind::Counter, "Calls put into the outbox.";
     BreakerTurns "netcomm.http.breaker.turns" "{turn}" Kind::Counter,
         "Decisions not to ask an origin for a while, or to ask it again.";
-    BreakerOpen "netcomm.http.breaker.open" "{origin}" Kind::Gauge, "1 for an origin that is not asked for now.";
+    BreakerOpen "netcomm.http.breaker.open" "{origin}" Kind::State, "1 for an origin that is not asked for now.";
     Deferrals "netcomm.http.deferrals" "{deferral}" Kind::Counter, "Origins that asked to be left alone.";
     Tokens "netcomm.http.tokens" "{token}" Kind::Counter, "Tokens fetched anew, or not to be had.";
     CookiesRefused "netcomm.http.cookies.refused" "{cookie}" Kind::Counter, "Cookies refused.";

@@ -28,7 +28,7 @@ fn write_family(text: &mut String, family: &Family<'_>) -> fmt::Result {
     let name = name_of(&instrument);
     let kind = match instrument.kind {
         Kind::Counter => "counter",
-        Kind::Gauge => "gauge",
+        Kind::Gauge | Kind::State => "gauge",
         Kind::Histogram(_) => "histogram",
     };
     writeln!(text, "# HELP {name} {}", Escaped(instrument.help, false))?;

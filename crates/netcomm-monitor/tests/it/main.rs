@@ -7,3 +7,5 @@ mod probing;
 mod stage;
 mod stats;
 mod traffic;
+#[cfg(feature = "tracing")]
+mod trace;

@@ -1,5 +1,7 @@
 //! What is counted, and how it is told.
 
+#[cfg(any(feature = "metrics", feature = "opentelemetry"))]
+mod exporters;
 mod prometheus;
 
 use std::net::SocketAddr;
@@ -36,7 +38,7 @@ fn attempt(origin: &str, status: Result<u16, ErrorKind>, took: Duration) -> Even
         origin: origin.to_owned(),
         method: Method::GET,
         version: status.is_ok().then_some(Version::HTTP_11),
-        status: status.ok().map(|status| StatusCode::from_u16(status).unwrap()),
+        status: status.ok().map(|status| StatusCode::from_u16(status).expect("three digits")),
         error: status.err(),
         reused: status.is_ok(),
         wait: None,
@@ -53,7 +55,7 @@ fn connected(origin: &str) -> Event {
 }
 
 /// A little of everything that can be counted.
-fn everything() -> Vec<Event> {
+pub(crate) fn everything() -> Vec<Event> {
     let (url, error) = ("wss://a.example/".to_owned(), Some(ErrorKind::Timeout));
     vec![
         Event::CallStarted { method: Method::GET, url: format!("{A}/path") },

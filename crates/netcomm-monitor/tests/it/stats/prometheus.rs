@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 
 use parser::{Kind, Scrape};
 
+pub(super) use self::parser::Labels;
+
 use super::{A, after, attempt, everything, millis};
 
-fn scrape() -> Scrape {
+pub(super) fn scrape() -> Scrape {
     let text = after(everything()).to_prometheus();
     parser::parse(&text).unwrap_or_else(|error| panic!("{error}\n{text}"))
 }

@@ -2,33 +2,33 @@
 
 use std::collections::BTreeMap;
 
-pub(super) type Labels = BTreeMap<String, String>;
-pub(super) type Scrape = BTreeMap<String, Family>;
+pub(crate) type Labels = BTreeMap<String, String>;
+pub(crate) type Scrape = BTreeMap<String, Family>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Counter,
     Gauge,
     Histogram,
 }
 
 #[derive(Debug)]
-pub(super) struct Family {
-    pub(super) kind: Kind,
-    pub(super) samples: BTreeMap<Labels, f64>,
-    pub(super) histograms: BTreeMap<Labels, Whole>,
+pub(crate) struct Family {
+    pub(crate) kind: Kind,
+    pub(crate) samples: BTreeMap<Labels, f64>,
+    pub(crate) histograms: BTreeMap<Labels, Whole>,
 }
 
 /// A histogram with all its lines.
 #[derive(Debug, Default)]
-pub(super) struct Whole {
-    pub(super) buckets: Vec<(f64, f64)>,
-    pub(super) sum: f64,
-    pub(super) count: f64,
+pub(crate) struct Whole {
+    pub(crate) buckets: Vec<(f64, f64)>,
+    pub(crate) sum: f64,
+    pub(crate) count: f64,
     parts: u32,
 }
 
-pub(super) fn parse(text: &str) -> Result<Scrape, String> {
+pub(crate) fn parse(text: &str) -> Result<Scrape, String> {
     let text = text.strip_suffix('\n').ok_or("the last line does not end")?;
     let mut scrape = Scrape::new();
     let mut helped: Option<&str> = None;
