@@ -8,8 +8,8 @@ mod probe;
 mod quality;
 mod reach;
 mod stats;
-mod suspend;
 mod stream;
+mod suspend;
 #[cfg(feature = "tracing")]
 mod trace;
 
@@ -38,7 +38,7 @@ pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
 };
-pub use suspend::{SleepClock, SleepWatch};
 pub use stream::{ObservationFeed, ObservationStream};
+pub use suspend::{SleepClock, SleepWatch};
 #[cfg(feature = "tracing")]
 pub use trace::Trace;

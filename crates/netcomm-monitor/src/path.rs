@@ -1,11 +1,25 @@
 //! The ways out of this machine: interfaces, their addresses, and the default routes.
 
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+mod linux;
+mod manual;
+#[cfg(feature = "netwatch")]
+mod netwatch;
+mod system;
+
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 
 use netcomm_core::{AddressFamily, Result};
+
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+pub use linux::LinuxPaths;
+pub use manual::{ManualPaths, ManualSource};
+#[cfg(feature = "netwatch")]
+pub use netwatch::NetwatchPaths;
+pub use system::system_paths;
 
 /// What an interface is made of, as far as the system tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

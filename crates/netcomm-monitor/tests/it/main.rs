@@ -6,6 +6,6 @@ mod paths;
 mod probing;
 mod stage;
 mod stats;
-mod traffic;
 #[cfg(feature = "tracing")]
 mod trace;
+mod traffic;
