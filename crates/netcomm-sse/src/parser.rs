@@ -8,8 +8,8 @@ mod data;
 mod eol;
 mod error;
 mod field;
-mod gather;
 mod item;
+mod item_ref;
 mod last_id;
 mod open;
 #[cfg(test)]
@@ -30,6 +30,7 @@ use error::Large;
 pub use error::ParseError;
 use field::Field;
 pub use item::Item;
+pub use item_ref::{EventRef, ItemRef};
 use open::{Found, Open};
 pub use types::Filter;
 
@@ -114,8 +115,9 @@ impl Parser {
         self.has_failed
     }
 
-    /// Which types are wanted from now on; `None`, the default: all. Events of others are dropped before any work is done on
-    /// their data. Their ids count all the same, and so do the limits.
+    /// Which types are wanted from now on; `None`, the default: all. Events of others are dropped before
+    /// anything looks whether their data is text; data of several lines or chunks has been put together by then. Their ids
+    /// count all the same, and so do the limits.
     pub fn set_filter(&mut self, filter: Option<Filter>) {
         self.open.types.set_filter(filter);
     }
@@ -139,8 +141,57 @@ impl Parser {
     pub fn next_item(&mut self) -> Option<Result<Item, ParseError>> {
         match self.find()? {
             Found::Event(kind) => Some(Ok(Item::Event(self.open.event(kind, &mut self.chunk)))),
-            Found::TooLarge(what) => Some(Err(self.fail(what))),
-            found => self.open.tell(found).map(Ok),
+            found => Some(self.tell(found)),
+        }
+    }
+
+    /// The same as [`next_item`](Self::next_item), lent: it lies in the chunk if that holds all of it, else in memory of
+    /// the parser that serves again. Both ways may be mixed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`next_item`](Self::next_item).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use netcomm_sse::{ItemRef, Parser};
+    ///
+    /// let mut parser = Parser::new();
+    /// parser.feed("event: add\ndata: 1\n\nevent: add\ndata: 20\n\n");
+    /// let mut sum = 0;
+    /// while let Some(Ok(item)) = parser.next_ref() {
+    ///     if let ItemRef::Event(event) = item
+    ///         && event.event_type == "add"
+    ///     {
+    ///         sum += event.data.parse::<u32>().unwrap_or(0);
+    ///     }
+    /// }
+    /// assert_eq!(sum, 21);
+    /// ```
+    #[inline]
+    pub fn next_ref(&mut self) -> Option<Result<ItemRef<'_>, ParseError>> {
+        match self.find()? {
+            Found::Event(kind) => Some(Ok(ItemRef::Event(self.open.lend(kind, &mut self.chunk)))),
+            found => Some(self.lend(found)),
+        }
+    }
+
+    /// What is no event.
+    fn tell(&mut self, found: Found) -> Result<Item, ParseError> {
+        if let Found::Id = found {
+            return Ok(Item::Id(self.open.last_id.shared()));
+        }
+        self.lend(found).map(ItemRef::to_item)
+    }
+
+    fn lend(&mut self, found: Found) -> Result<ItemRef<'_>, ParseError> {
+        match found {
+            Found::Event(kind) => Ok(ItemRef::Event(self.open.lend(kind, &mut self.chunk))),
+            Found::Comment => Ok(ItemRef::Comment(self.open.comment(&self.chunk, &self.cut))),
+            Found::Retry => Ok(ItemRef::Retry(self.open.retry_after())),
+            Found::Id => Ok(ItemRef::Id(self.open.last_id.as_str())),
+            Found::TooLarge(what) => Err(self.fail(what)),
         }
     }
 
@@ -191,6 +242,8 @@ impl Parser {
         }
         self.chunk = Chunk::default();
         self.waiting.shrink_to(SPARE_CHUNKS);
+        self.open.rest();
+        self.cut.rest();
         false
     }
 

@@ -32,15 +32,35 @@ impl Chunk {
     /// That part as text. Where it is not UTF-8, with U+FFFD for each malformed sequence.
     #[inline]
     pub(super) fn text(&mut self, start: usize, end: usize) -> Text {
-        if !self.is_looked_at {
-            self.look();
-        }
-        let text = self.text.as_str();
-        match text.get(start.wrapping_sub(self.from)..end.wrapping_sub(self.from)) {
+        self.look_once();
+        match self.part(start, end) {
             Some(part) if part.len() <= COPIED_BYTES => Text::from(part),
             Some(part) => self.text.slice_ref(part),
             None => text::part(&self.bytes, start, end),
         }
+    }
+
+    /// The same where it lies, else in `repaired`.
+    #[inline]
+    pub(super) fn lend<'a>(&'a mut self, start: usize, end: usize, repaired: &'a mut String) -> &'a str {
+        self.look_once();
+        match self.part(start, end) {
+            Some(part) => part,
+            None => text::lend(&self.bytes[start..end], repaired),
+        }
+    }
+
+    #[inline]
+    fn look_once(&mut self) {
+        if !self.is_looked_at {
+            self.look();
+        }
+    }
+
+    /// That part, if it is known to be text.
+    #[inline]
+    fn part(&self, start: usize, end: usize) -> Option<&str> {
+        self.text.as_str().get(start.wrapping_sub(self.from)..end.wrapping_sub(self.from))
     }
 
     #[cold]

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use netcomm_core::Text;
-
 use super::chunk::Chunk;
 use super::cut::Cut;
 use super::data::Data;
 use super::error::{Large, ParseError};
 use super::field::Field;
+use super::item_ref::EventRef;
 use super::last_id::LastId;
+use super::text;
 use super::types::{Kind, Types};
-use super::{Item, text};
 use crate::event::Event;
 use crate::limits::Limits;
 
@@ -28,18 +27,29 @@ pub(super) struct Open {
     pub(super) last_id: LastId,
     pub(super) data: Data,
     kind: Kind,
-    /// The last one, until it is told.
-    comment: Text,
+    comment: Comment,
+    retry_millis: u64,
+    /// Text that was repaired and lent last.
+    repaired: String,
     /// Something in it was too large: it makes no event.
     pub(super) is_spoiled: bool,
 }
 
-/// What is to be told. The rest of it lies in [`Open`].
+/// Where the last comment lies, until it is told.
+#[derive(Clone, Copy, Default)]
+enum Comment {
+    Here(usize, usize),
+    /// It came in parts.
+    #[default]
+    Cut,
+}
+
+/// What is to be told. The rest of it lies in [`Open`], so that this is no more than a word.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     Event(Kind),
     Comment,
-    Retry(u64),
+    Retry,
     Id,
     TooLarge(Large),
 }
@@ -52,8 +62,11 @@ impl Open {
             Field::Data if !self.is_spoiled => self.data.line(chunk, start, end),
             Field::Event => self.set_kind(&chunk[start..end]),
             Field::Id => self.last_id.line(chunk, start, end),
-            Field::Retry => return retry(&chunk[start..end]),
-            Field::Comment if self.comments => return Some(self.comment(&chunk[start..end])),
+            Field::Retry => return self.retry(&chunk[start..end]),
+            Field::Comment if self.comments => {
+                self.comment = Comment::Here(start, end);
+                return Some(Found::Comment);
+            }
             Field::Data | Field::Comment | Field::Unknown => {}
         }
         None
@@ -64,8 +77,11 @@ impl Open {
         match field {
             Field::Event => self.set_kind(value),
             Field::Id => self.last_id.parts(value),
-            Field::Retry => return retry(value),
-            Field::Comment if self.comments => return Some(self.comment(value)),
+            Field::Retry => return self.retry(value),
+            Field::Comment if self.comments => {
+                self.comment = Comment::Cut;
+                return Some(Found::Comment);
+            }
             Field::Data | Field::Comment | Field::Unknown => {}
         }
         None
@@ -77,9 +93,14 @@ impl Open {
         self.kind = self.types.find(name);
     }
 
-    fn comment(&mut self, text: &[u8]) -> Found {
-        self.comment = text::copy(text);
-        Found::Comment
+    /// Digits and nothing else; more than fit are as many as fit.
+    fn retry(&mut self, value: &[u8]) -> Option<Found> {
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+        self.retry_millis = value.iter().fold(0, add);
+        Some(Found::Retry)
     }
 
     /// Whether a whole line has to be looked at more closely: it may be too large.
@@ -148,12 +169,10 @@ impl Open {
 
     /// The end of a line that was cut.
     pub(super) fn finish(&mut self, cut: &mut Cut, chunk: &[u8]) -> Option<Found> {
-        let found = match cut.end() {
+        match cut.end() {
             (Field::Data, true) if !self.open_data(chunk, 0) => self.spoil(Large::Event),
             (field, _) => self.parts(field, &cut.value),
-        };
-        cut.drop_value();
-        found
+        }
     }
 
     /// A line of data begins that is cut, if one more line has room.
@@ -201,14 +220,29 @@ impl Open {
         Event { event_type: self.types.take_name(kind), data: self.data.take(chunk), id: self.last_id.commit(chunk) }
     }
 
-    /// What else was found.
-    pub(super) fn tell(&mut self, found: Found) -> Option<Item> {
-        match found {
-            Found::Comment => Some(Item::Comment(std::mem::take(&mut self.comment))),
-            Found::Retry(millis) => Some(Item::Retry(Duration::from_millis(millis))),
-            Found::Id => Some(Item::Id(self.last_id.shared())),
-            Found::Event(_) | Found::TooLarge(_) => None,
+    /// The same where it lies.
+    #[inline]
+    pub(super) fn lend<'a>(&'a mut self, kind: Kind, chunk: &'a mut Chunk) -> EventRef<'a> {
+        self.last_id.commit_lent(chunk, &mut self.repaired);
+        EventRef {
+            event_type: self.types.name(kind),
+            data: self.data.lend(chunk, &mut self.repaired),
+            id: self.last_id.as_str(),
         }
+    }
+
+    /// The comment that was found.
+    pub(super) fn comment<'a>(&'a mut self, chunk: &'a Chunk, cut: &'a Cut) -> &'a str {
+        let bytes = match self.comment {
+            Comment::Here(start, end) => &chunk[start..end],
+            Comment::Cut => &cut.value,
+        };
+        text::lend(bytes, &mut self.repaired)
+    }
+
+    /// The time that was found.
+    pub(super) fn retry_after(&self) -> Duration {
+        Duration::from_millis(self.retry_millis)
     }
 
     /// What was too large.
@@ -228,20 +262,26 @@ impl Open {
         self.last_id.leave(chunk);
     }
 
+    /// Nothing is there to be read: memory goes that is not needed now.
+    pub(super) fn rest(&mut self) {
+        self.data.rest();
+        self.last_id.rest();
+        self.types.rest(self.kind);
+        self.repaired = String::new();
+    }
+
+    /// Bytes that are allocated, but for names and the last event id, which have bounds of their own.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.data.allocated() + self.repaired.capacity()
+    }
+
     /// The stream is over.
     pub(super) fn drop_block(&mut self) {
         self.types.forget(std::mem::take(&mut self.kind));
         self.data.clear();
         self.last_id.clear_pending();
         self.is_spoiled = false;
+        self.rest();
     }
-}
-
-/// Digits and nothing else; more than fit are as many as fit.
-fn retry(value: &[u8]) -> Option<Found> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let millis = value.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-    Some(Found::Retry(millis))
 }

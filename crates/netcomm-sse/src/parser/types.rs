@@ -118,6 +118,23 @@ impl Types {
         }
     }
 
+    /// The name, until the next block or chunk.
+    #[inline]
+    pub(super) fn name(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Message => MESSAGE,
+            Kind::Known(index) => &self.known[usize::from(index)].name,
+            Kind::Long => &self.long.name,
+        }
+    }
+
+    /// A long name that was lent is needed no more, unless the block that is read has one.
+    pub(super) fn rest(&mut self, kind: Kind) {
+        if !matches!(kind, Kind::Long) {
+            self.long.name = Text::default();
+        }
+    }
+
     /// Nobody wants the name.
     #[inline]
     pub(super) fn forget(&mut self, kind: Kind) {
