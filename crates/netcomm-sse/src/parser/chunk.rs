@@ -50,6 +50,11 @@ impl Chunk {
         }
     }
 
+    /// Parts are not likely to be asked for as text any more.
+    pub(super) fn look_at_parts(&mut self) {
+        self.is_looked_at = true;
+    }
+
     #[inline]
     fn look_once(&mut self) {
         if !self.is_looked_at {
@@ -69,6 +74,8 @@ impl Chunk {
         let from = self.bytes.iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
         // No line ends in these.
         let to = self.bytes.iter().rposition(u8::is_ascii).map_or(from, |last| last + 1);
+        #[cfg(test)]
+        text::tests::count(self.bytes.len());
         if let Ok(text) = Text::try_from(self.bytes.slice(from..to.max(from))) {
             self.text = text;
             self.from = from;

@@ -30,6 +30,12 @@ impl Cut {
         !matches!(self.at, At::Nowhere)
     }
 
+    /// Whether what comes next is data, without a space to be looked for.
+    #[inline]
+    pub(super) fn is_in_data(&self) -> bool {
+        matches!(self.at, At::Value { field: Field::Data, is_first: false })
+    }
+
     /// Whether its colon is still to come.
     pub(super) fn is_name(&self) -> bool {
         matches!(self.at, At::Name { .. })

@@ -71,6 +71,7 @@ impl Data {
     }
 
     /// A line that comes in parts, of which this many bytes are in sight.
+    #[inline(never)]
     pub(super) fn open_line(&mut self, chunk: &[u8], in_sight: usize) {
         match std::mem::replace(&mut self.held, Held::Gathered) {
             Held::None => return self.begin(in_sight),
@@ -114,7 +115,7 @@ impl Data {
 
     /// Nothing of what was lent is needed any more.
     pub(super) fn rest(&mut self) {
-        if !matches!(self.held, Held::Kept) {
+        if !self.kept.is_empty() && !matches!(self.held, Held::Kept) {
             self.kept = Bytes::new();
         }
         if !matches!(self.held, Held::Gathered) {
@@ -133,6 +134,7 @@ impl Data {
         self.take_other()
     }
 
+    #[inline(never)]
     fn take_other(&mut self) -> Text {
         if let Held::Kept = std::mem::take(&mut self.held) {
             let kept = std::mem::take(&mut self.kept);
@@ -161,6 +163,7 @@ impl Data {
         self.lend_other(repaired)
     }
 
+    #[inline(never)]
     fn lend_other<'a>(&'a mut self, repaired: &'a mut String) -> &'a str {
         if let Held::Kept = std::mem::take(&mut self.held) {
             return text::lend(&self.kept, repaired);

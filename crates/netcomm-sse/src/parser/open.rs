@@ -19,9 +19,10 @@ const NO_ROOM: usize = 4;
 
 /// What is known of the block, and what stays from block to block. Places in it are places in the chunk that is being read;
 /// all methods that take a chunk want that one.
-#[derive(Default)]
 pub(super) struct Open {
     pub(super) limits: Limits,
+    /// A line of no more bytes is none too many, if it is not a further one of data.
+    small_bytes: usize,
     pub(super) comments: bool,
     pub(super) types: Types,
     pub(super) last_id: LastId,
@@ -52,6 +53,26 @@ pub(super) enum Found {
     Retry,
     Id,
     TooLarge(Large),
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        let mut open = Self {
+            limits: Limits::default(),
+            small_bytes: 0,
+            comments: false,
+            types: Types::default(),
+            last_id: LastId::default(),
+            data: Data::default(),
+            kind: Kind::default(),
+            comment: Comment::default(),
+            retry_millis: 0,
+            repaired: String::new(),
+            is_spoiled: false,
+        };
+        open.set_limits(Limits::default());
+        open
+    }
 }
 
 impl Open {
@@ -94,6 +115,7 @@ impl Open {
     }
 
     /// Digits and nothing else; more than fit are as many as fit.
+    #[inline(never)]
     fn retry(&mut self, value: &[u8]) -> Option<Found> {
         if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
             return None;
@@ -103,15 +125,19 @@ impl Open {
         Some(Found::Retry)
     }
 
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.small_bytes = limits.line_bytes.min(limits.event_bytes);
+    }
+
     /// Whether a whole line has to be looked at more closely: it may be too large.
     #[inline]
-    pub(super) fn is_excess(&self, field: Field, line_bytes: usize, value_bytes: usize) -> bool {
-        line_bytes > self.limits.line_bytes
-            || field == Field::Data && self.data.room(self.limits.event_bytes).is_none_or(|room| value_bytes > room)
+    pub(super) fn may_be_excess(&self, field: Field, line_bytes: usize) -> bool {
+        line_bytes > self.small_bytes || field == Field::Data && !self.data.is_none()
     }
 
     /// What of a whole line is too large. Its value begins at `value_at`.
-    #[cold]
+    #[inline(never)]
     pub(super) fn excess(&self, field: Field, line_bytes: usize, value_at: usize) -> Option<Large> {
         let first = match self.data.room(self.limits.event_bytes) {
             _ if field != Field::Data => None,
@@ -133,7 +159,19 @@ impl Open {
     }
 
     /// More of a line that is cut.
+    #[inline(never)]
     pub(super) fn push(&mut self, cut: &mut Cut, chunk: &[u8], part: &[u8]) -> Option<Found> {
+        let line_bytes = cut.seen + part.len();
+        // The middle of data that comes in many parts.
+        if cut.is_in_data()
+            && !self.is_spoiled
+            && line_bytes <= self.limits.line_bytes
+            && part.len() <= self.data.left(self.limits.event_bytes)
+        {
+            self.data.part(part);
+            cut.seen = line_bytes;
+            return None;
+        }
         let (mut rest, mut first) = (part, None);
         if cut.is_name() {
             let found = cut.name(part);
@@ -144,7 +182,6 @@ impl Open {
                 first = Some(NO_ROOM);
             }
         }
-        let line_bytes = cut.seen + part.len();
         match cut.value_in(rest) {
             Some((Field::Data, value)) if !self.is_spoiled && first.is_none() => {
                 let room = self.data.left(self.limits.event_bytes);
@@ -202,6 +239,7 @@ impl Open {
         self.dispatch_no_event(kind, chunk)
     }
 
+    #[inline(never)]
     fn dispatch_no_event(&mut self, kind: Kind, chunk: &[u8]) -> Option<Found> {
         self.types.forget(kind);
         self.is_spoiled = false;

@@ -13,7 +13,7 @@ pub(super) const SPARE_BYTES: usize = 1024;
 #[inline]
 fn check(bytes: &[u8]) -> Option<&str> {
     #[cfg(test)]
-    tests::count();
+    tests::count(bytes.len());
     simdutf8::basic::from_utf8(bytes).ok()
 }
 
@@ -71,16 +71,16 @@ pub(super) mod tests {
     use std::cell::Cell;
 
     thread_local! {
-        static CHECKS: Cell<usize> = const { Cell::new(0) };
+        static CHECKED: Cell<usize> = const { Cell::new(0) };
     }
 
-    pub(super) fn count() {
-        CHECKS.set(CHECKS.get() + 1);
+    pub(in super::super) fn count(bytes: usize) {
+        CHECKED.set(CHECKED.get() + bytes);
     }
 
-    /// How often this thread has looked whether bytes are text since it asked.
-    pub(in super::super) fn checks() -> usize {
-        CHECKS.take()
+    /// Of how many bytes this thread has seen whether they are text since it asked.
+    pub(in super::super) fn checked() -> usize {
+        CHECKED.take()
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Types {
         self.find_other(name)
     }
 
+    #[inline(never)]
     fn find_other(&mut self, name: &[u8]) -> Kind {
         if name.is_empty() || name == MESSAGE.as_bytes() {
             return Kind::Message;
@@ -130,7 +131,7 @@ impl Types {
 
     /// A long name that was lent is needed no more, unless the block that is read has one.
     pub(super) fn rest(&mut self, kind: Kind) {
-        if !matches!(kind, Kind::Long) {
+        if !self.long.name.is_empty() && !matches!(kind, Kind::Long) {
             self.long.name = Text::default();
         }
     }

@@ -1,7 +1,7 @@
 //! What the parser lends.
 
 use super::*;
-use crate::parser::text::tests::checks;
+use crate::parser::text::tests::checked;
 
 fn next<'a>(parser: &'a mut Parser) -> EventRef<'a> {
     let Some(Ok(ItemRef::Event(event))) = parser.next_ref() else { panic!("an event") };
@@ -104,7 +104,7 @@ fn what_was_lent_is_given_back_when_more_is_asked_for() {
 fn data_that_is_not_wanted_is_not_read_as_text() {
     // The type comes last.
     let block = b"data: \xff\ndata: \xff\nevent: unwanted\n\n";
-    checks();
+    checked();
     for sizes in [&[3][..], &[11], &[]] {
         let mut parser = Parser::new();
         parser.set_filter(Some(Arc::new(|name| name != "unwanted")));
@@ -113,8 +113,18 @@ fn data_that_is_not_wanted_is_not_read_as_text() {
             parser.feed(chunk);
             assert_eq!(parser.next_ref(), None);
         }
-        assert_eq!(checks(), 1, "the name");
+        assert_eq!(checked(), "unwanted".len());
     }
+}
+
+#[test]
+fn a_filter_spares_what_waits_already() {
+    let mut parser = Parser::new();
+    parser.feed("event: unwanted\ndata: 1\n\n".repeat(100) + "data: 22\n\n");
+    parser.set_filter(Some(Arc::new(|name| name == MESSAGE)));
+    checked();
+    assert_eq!(next(&mut parser).data, "22");
+    assert_eq!(checked(), "unwanted".len() + "22".len());
 }
 
 #[test]
