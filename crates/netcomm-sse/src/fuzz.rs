@@ -6,12 +6,13 @@ use bytes::Bytes;
 use netcomm_core::Text;
 
 use crate::limits::{Limits, Oversize};
-use crate::{Event, Item, MESSAGE, ParseError, Parser};
+use crate::{Event, Item, ItemRef, MESSAGE, ParseError, Parser};
 
 /// What a parser makes of a stream.
 pub(crate) type Read = (Vec<Result<Item, ParseError>>, String);
 
-/// Any stream, cut in any way, is read as the standard's text says, and limits make no difference to where it is cut.
+/// Any stream, cut in any way, is read as the standard's text says, and limits make no difference to where it is cut. What
+/// is lent is the same.
 /// Input: flags, how it is cut, and the stream.
 pub fn parser(data: &[u8]) {
     let [flags, cuts @ ..] = data else { return };
@@ -21,11 +22,13 @@ pub fn parser(data: &[u8]) {
     let read = read_chunks(plain(), &chunks);
     let (items, id) = reference(stream, flags & 8 == 0, "before");
     assert_eq!(read, (items.into_iter().map(Ok).collect(), id));
+    assert_eq!(read_lent(plain(), &chunks, |_| true), read);
     let oversize = if flags & 16 == 0 { Oversize::Fail } else { Oversize::Skip };
     let small = usize::from(flags >> 5);
     let limits = Limits::default().with_line_bytes(small * 3).with_event_bytes(small * 2).with_oversize(oversize);
     let whole = read_chunks(plain().with_limits(limits), &[Bytes::copy_from_slice(stream)]);
     assert_eq!(read_chunks(plain().with_limits(limits), &chunks), whole);
+    assert_eq!(read_lent(plain().with_limits(limits), &chunks, |at| at % 3 > 0), whole);
 }
 
 /// The stream in chunks of these sizes, again and again; at once without any.
@@ -52,6 +55,26 @@ pub(crate) fn read_chunks(mut parser: Parser, chunks: &[Bytes]) -> Read {
     }
     parser.end();
     assert!(parser.next_item().is_none());
+    (items, parser.last_event_id().to_owned())
+}
+
+/// The same by what the parser lends, where `lent` says so of the place of the item.
+pub(crate) fn read_lent(mut parser: Parser, chunks: &[Bytes], lent: impl Fn(usize) -> bool) -> Read {
+    let mut items = Vec::new();
+    for chunk in chunks {
+        parser.feed(chunk.clone());
+        loop {
+            let item = if lent(items.len()) {
+                parser.next_ref().map(|item| item.map(ItemRef::to_item))
+            } else {
+                parser.next_item()
+            };
+            let Some(item) = item else { break };
+            items.push(item);
+        }
+    }
+    parser.end();
+    assert!(parser.next_ref().is_none());
     (items, parser.last_event_id().to_owned())
 }
 

@@ -36,7 +36,7 @@ pub use live::{
     Change, EventChanges, Follow, Following, Live, LiveBuilder, LiveLimits, LiveState, News, Patch, Snapshot,
 };
 pub use netcomm_core::{Attempt, Lagged, Listening, Reconnect, Refused, Slow, Subscription, Text, Verdict};
-pub use parser::{Filter, Item, ParseError, Parser};
+pub use parser::{EventRef, Filter, Item, ItemRef, ParseError, Parser};
 pub use prepare::{KeepId, Prepare};
 pub use request::{Request, Resume};
 pub use select::Select;

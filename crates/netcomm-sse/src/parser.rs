@@ -8,8 +8,8 @@ mod data;
 mod eol;
 mod error;
 mod field;
-mod gather;
 mod item;
+mod item_ref;
 mod last_id;
 mod open;
 #[cfg(test)]
@@ -30,10 +30,14 @@ use error::Large;
 pub use error::ParseError;
 use field::Field;
 pub use item::Item;
+pub use item_ref::{EventRef, ItemRef};
 use open::{Found, Open};
 pub use types::Filter;
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+/// A line of which so much was seen without its end is likely to go on.
+const LONG_BYTES: usize = 512;
 
 /// So many waiting chunks need no memory that would not stay anyhow.
 const SPARE_CHUNKS: usize = 32;
@@ -85,7 +89,7 @@ impl Parser {
     /// The same with other limits.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.open.limits = limits;
+        self.open.set_limits(limits);
         self
     }
 
@@ -114,9 +118,13 @@ impl Parser {
         self.has_failed
     }
 
-    /// Which types are wanted from now on; `None`, the default: all. Events of others are dropped before any work is done on
-    /// their data. Their ids count all the same, and so do the limits.
+    /// Which types are wanted from now on; `None`, the default: all. Events of others are dropped before
+    /// anything looks whether their data is text; data of several lines or chunks has been put together by then. Their ids
+    /// count all the same, and so do the limits.
     pub fn set_filter(&mut self, filter: Option<Filter>) {
+        if filter.is_some() {
+            self.chunk.look_at_parts();
+        }
         self.open.types.set_filter(filter);
     }
 
@@ -124,7 +132,13 @@ impl Parser {
     /// dropped.
     pub fn feed(&mut self, chunk: impl Into<Bytes>) {
         let chunk = chunk.into();
-        if !self.has_failed && !chunk.is_empty() {
+        if self.has_failed || chunk.is_empty() {
+            return;
+        }
+        // As where each chunk is read before the next comes.
+        if self.chunk.is_empty() && self.waiting.is_empty() {
+            self.read(chunk);
+        } else {
             self.waiting.push_back(chunk);
         }
     }
@@ -139,8 +153,57 @@ impl Parser {
     pub fn next_item(&mut self) -> Option<Result<Item, ParseError>> {
         match self.find()? {
             Found::Event(kind) => Some(Ok(Item::Event(self.open.event(kind, &mut self.chunk)))),
-            Found::TooLarge(what) => Some(Err(self.fail(what))),
-            found => self.open.tell(found).map(Ok),
+            found => Some(self.tell(found)),
+        }
+    }
+
+    /// The same as [`next_item`](Self::next_item), lent: it lies in the chunk if that holds all of it, else in memory of
+    /// the parser that serves again. Both ways may be mixed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`next_item`](Self::next_item).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use netcomm_sse::{ItemRef, Parser};
+    ///
+    /// let mut parser = Parser::new();
+    /// parser.feed("event: add\ndata: 1\n\nevent: add\ndata: 20\n\n");
+    /// let mut sum = 0;
+    /// while let Some(Ok(item)) = parser.next_ref() {
+    ///     if let ItemRef::Event(event) = item
+    ///         && event.event_type == "add"
+    ///     {
+    ///         sum += event.data.parse::<u32>().unwrap_or(0);
+    ///     }
+    /// }
+    /// assert_eq!(sum, 21);
+    /// ```
+    #[inline]
+    pub fn next_ref(&mut self) -> Option<Result<ItemRef<'_>, ParseError>> {
+        match self.find()? {
+            Found::Event(kind) => Some(Ok(ItemRef::Event(self.open.lend(kind, &mut self.chunk)))),
+            found => Some(self.lend(found)),
+        }
+    }
+
+    /// What is no event.
+    fn tell(&mut self, found: Found) -> Result<Item, ParseError> {
+        if let Found::Id = found {
+            return Ok(Item::Id(self.open.last_id.shared()));
+        }
+        self.lend(found).map(ItemRef::to_item)
+    }
+
+    fn lend(&mut self, found: Found) -> Result<ItemRef<'_>, ParseError> {
+        match found {
+            Found::Event(kind) => Ok(ItemRef::Event(self.open.lend(kind, &mut self.chunk))),
+            Found::Comment => Ok(ItemRef::Comment(self.open.comment(&self.chunk, &self.cut))),
+            Found::Retry => Ok(ItemRef::Retry(self.open.retry_after())),
+            Found::Id => Ok(ItemRef::Id(self.open.last_id.as_str())),
+            Found::TooLarge(what) => Err(self.fail(what)),
         }
     }
 
@@ -182,67 +245,84 @@ impl Parser {
         self.bom == BOM.len() && !self.skip_lf && !self.cut.is_some()
     }
 
+    fn read(&mut self, chunk: Bytes) {
+        self.at = 0;
+        self.chunk = Chunk::new(chunk, !self.open.types.is_filtered());
+    }
+
+    #[inline(never)]
     fn next_chunk(&mut self) -> bool {
         self.open.leave(&self.chunk);
-        self.at = 0;
         if let Some(chunk) = self.waiting.pop_front() {
-            self.chunk = Chunk::new(chunk, !self.open.types.is_filtered());
+            self.read(chunk);
             return true;
         }
+        self.at = 0;
         self.chunk = Chunk::default();
         self.waiting.shrink_to(SPARE_CHUNKS);
+        self.open.rest();
+        self.cut.rest();
         false
     }
 
     /// Whole lines of the chunk, up to the first that says something at once. What remains without an end begins a line
     /// that is cut.
+    #[inline]
     fn lines(&mut self) -> Option<Found> {
-        let Self { chunk, at, skip_lf, cut, open, .. } = self;
-        loop {
-            let rest = &chunk[*at..];
-            let start = *at;
+        let Self { chunk, at: place, skip_lf, cut, open, .. } = self;
+        let chunk: &[u8] = chunk;
+        let mut at = *place;
+        let found = loop {
+            let rest = &chunk[at..];
+            let start = at;
+            if let Some(b'\n') = rest.first() {
+                at += 1;
+                if let Some(found) = open.dispatch(chunk) {
+                    break Some(found);
+                }
+                continue;
+            }
             let (mut field, mut value) = Field::at_start(rest);
             let Some(end) = eol::find(&rest[value..]).map(|end| value + end) else {
-                *at = chunk.len();
+                at = chunk.len();
                 if rest.is_empty() {
-                    return None;
+                    break None;
                 }
                 cut.begin();
-                return open.push(cut, chunk, rest);
+                break open.push(cut, chunk, rest);
             };
-            *at += end + 1;
+            at += end + 1;
             if rest[end] == b'\r' {
                 match rest.get(end + 1) {
-                    Some(b'\n') => *at += 1,
+                    Some(b'\n') => at += 1,
                     Some(_) => {}
                     None => *skip_lf = true,
                 }
             }
+            if field == Field::Unknown {
+                // One without a colon is a name alone.
+                field = Field::of(&rest[..end]);
+                value = end;
+            }
             let found = if end == 0 {
                 open.dispatch(chunk)
+            } else if open.may_be_excess(field, end)
+                && let Some(what) = open.excess(field, end, value)
+            {
+                open.spoil(what)
             } else {
-                if field == Field::Unknown {
-                    // One without a colon is a name alone.
-                    field = Field::of(&rest[..end]);
-                    value = end;
-                } else if field.strips_space() && rest[value] == b' ' {
-                    value += 1;
-                }
-                if open.is_excess(field, end, end - value)
-                    && let Some(what) = open.excess(field, end, value)
-                {
-                    open.spoil(what)
-                } else {
-                    open.line(field, chunk, start + value, start + end)
-                }
+                open.line(field, chunk, start + value, start + end)
             };
             if found.is_some() {
-                return found;
+                break found;
             }
-        }
+        };
+        *place = at;
+        found
     }
 
     /// What stands before the beginning of a line in a new chunk.
+    #[inline(never)]
     fn rest_of_line(&mut self) -> Option<Found> {
         let next = self.chunk[self.at];
         if self.bom < BOM.len() {
@@ -257,14 +337,17 @@ impl Parser {
             return None;
         }
         let rest = &chunk[*at..];
-        let end = eol::find(rest);
-        if end != Some(0) {
-            let end = end.unwrap_or(rest.len());
-            *at += end;
-            return open.push(cut, chunk, &rest[..end]);
+        let end = if cut.seen < LONG_BYTES { eol::find(rest) } else { eol::find_far(rest) };
+        let part = &rest[..end.unwrap_or(rest.len())];
+        *at += part.len();
+        if !part.is_empty()
+            && let Some(found) = open.push(cut, chunk, part)
+        {
+            return Some(found);
         }
+        let end = rest.get(end?)?;
         *at += 1;
-        *skip_lf = next == b'\r';
+        *skip_lf = *end == b'\r';
         open.finish(cut, chunk)
     }
 

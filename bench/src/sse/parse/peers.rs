@@ -14,7 +14,7 @@ use sse_core::{SseDecoder, SseEvent};
 use sse_stream::SseByteStream;
 use tokio::runtime::Runtime;
 
-use super::ours::Parser;
+use super::ours::{Lent, Parser};
 use super::reader::{Lane, Reader, Source, lane};
 use crate::error::{Error, Result};
 use crate::sse::corpus::{Kind, Totals};
@@ -27,6 +27,7 @@ static PEERS: &[Entry] = &[
     entry::<SseStream>(),
     entry::<SseCore>(),
     entry::<Parser>(),
+    entry::<Lent>(),
     entry::<LineEnds>(),
 ];
 
@@ -51,7 +52,7 @@ fn takes_minutes(name: &str, load: Load) -> bool {
 
 /// Whether that is neither ours nor no parser at all.
 pub(super) fn is_peer(name: &str) -> bool {
-    name != Parser::NAME && name != LineEnds::NAME
+    ![Parser::NAME, Lent::NAME, LineEnds::NAME].contains(&name)
 }
 
 /// A lane of the parser of that name.

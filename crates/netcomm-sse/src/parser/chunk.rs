@@ -32,15 +32,40 @@ impl Chunk {
     /// That part as text. Where it is not UTF-8, with U+FFFD for each malformed sequence.
     #[inline]
     pub(super) fn text(&mut self, start: usize, end: usize) -> Text {
-        if !self.is_looked_at {
-            self.look();
-        }
-        let text = self.text.as_str();
-        match text.get(start.wrapping_sub(self.from)..end.wrapping_sub(self.from)) {
+        self.look_once();
+        match self.part(start, end) {
             Some(part) if part.len() <= COPIED_BYTES => Text::from(part),
             Some(part) => self.text.slice_ref(part),
             None => text::part(&self.bytes, start, end),
         }
+    }
+
+    /// The same where it lies, else in `repaired`.
+    #[inline]
+    pub(super) fn lend<'a>(&'a mut self, start: usize, end: usize, repaired: &'a mut String) -> &'a str {
+        self.look_once();
+        match self.part(start, end) {
+            Some(part) => part,
+            None => text::lend(&self.bytes[start..end], repaired),
+        }
+    }
+
+    /// Parts are not likely to be asked for as text any more.
+    pub(super) fn look_at_parts(&mut self) {
+        self.is_looked_at = true;
+    }
+
+    #[inline]
+    fn look_once(&mut self) {
+        if !self.is_looked_at {
+            self.look();
+        }
+    }
+
+    /// That part, if it is known to be text.
+    #[inline]
+    fn part(&self, start: usize, end: usize) -> Option<&str> {
+        self.text.as_str().get(start.wrapping_sub(self.from)..end.wrapping_sub(self.from))
     }
 
     #[cold]
@@ -49,6 +74,8 @@ impl Chunk {
         let from = self.bytes.iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
         // No line ends in these.
         let to = self.bytes.iter().rposition(u8::is_ascii).map_or(from, |last| last + 1);
+        #[cfg(test)]
+        text::tests::count(self.bytes.len());
         if let Ok(text) = Text::try_from(self.bytes.slice(from..to.max(from))) {
             self.text = text;
             self.from = from;

@@ -1,6 +1,7 @@
 //! A line that does not lie in one chunk.
 
 use super::field::{Field, NAME_BYTES};
+use super::text::SPARE_BYTES;
 
 /// How far a line is that goes on in the next chunk: no byte of it is looked at again.
 #[derive(Debug, Default)]
@@ -8,7 +9,7 @@ pub(super) struct Cut {
     at: At,
     /// Bytes of the line so far.
     pub(super) seen: usize,
-    /// The value of a field that has to be read as a whole. Data has its own place.
+    /// The value of a field that has to be read as a whole, also after its end. Data has its own place.
     pub(super) value: Vec<u8>,
 }
 
@@ -29,6 +30,12 @@ impl Cut {
         !matches!(self.at, At::Nowhere)
     }
 
+    /// Whether what comes next is data, without a space to be looked for.
+    #[inline]
+    pub(super) fn is_in_data(&self) -> bool {
+        matches!(self.at, At::Value { field: Field::Data, is_first: false })
+    }
+
     /// Whether its colon is still to come.
     pub(super) fn is_name(&self) -> bool {
         matches!(self.at, At::Name { .. })
@@ -38,12 +45,20 @@ impl Cut {
     pub(super) fn begin(&mut self) {
         self.at = At::Name { bytes: [0; NAME_BYTES], len: 0 };
         self.seen = 0;
+        self.value.clear();
     }
 
     /// The rest of the line says nothing.
     pub(super) fn ignore(&mut self) {
         self.at = At::Value { field: Field::Unknown, is_first: false };
         self.drop_value();
+    }
+
+    /// Memory goes that is not needed now.
+    pub(super) fn rest(&mut self) {
+        if !self.is_some() {
+            self.drop_value();
+        }
     }
 
     /// The name, once it is whole in the next part: what the line is, and where its value begins there. Until then, nothing.
@@ -86,9 +101,8 @@ impl Cut {
         }
     }
 
-    /// The value has been used.
-    pub(super) fn drop_value(&mut self) {
+    fn drop_value(&mut self) {
         self.value.clear();
-        self.value.shrink_to(1024);
+        self.value.shrink_to(SPARE_BYTES);
     }
 }

@@ -4,30 +4,35 @@ use bytes::Bytes;
 use netcomm_core::Text;
 
 use super::chunk::Chunk;
-use super::gather::Gather;
-use super::text;
+use super::text::{self, SPARE_BYTES};
 
 /// So much is copied rather than to keep a chunk for it that is used up.
-const COPIED_BYTES: usize = 1024;
+const UNKEPT_BYTES: usize = 1024;
+/// So much of what was gathered is copied rather than given away: to see whether bytes are text is several times as fast as
+/// to see it of bytes that become a `Text` in place, and the next event needs the memory.
+const COPIED_BYTES: usize = 64 * 1024;
 
-/// Lines of data: a place in the chunk as long as there is one line in one chunk, else gathered in one buffer.
+/// Lines of data: a place in the chunk as long as there is one line in one chunk, else gathered in one buffer. As they came
+/// from the wire: whether they are text is seen when they are taken, so that what nobody takes costs no look.
 #[derive(Default)]
 pub(super) struct Data {
     held: Held,
-    gathered: Gather,
+    /// Lines so far; what was lent last where there is none.
+    gathered: Vec<u8>,
+    /// One line, of a chunk that is used up; or what was lent last.
+    kept: Bytes,
     /// How long the last gathered data was: the next is often as long.
     hint: usize,
 }
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 enum Held {
     /// No line yet.
     #[default]
     None,
     /// In the chunk that is being read.
     Here(usize, usize),
-    /// In one that is used up.
-    Kept(Bytes),
+    Kept,
     Gathered,
 }
 
@@ -41,10 +46,10 @@ impl Data {
     /// How many bytes a new line may have.
     #[inline]
     pub(super) fn room(&self, limit: usize) -> Option<usize> {
-        let held = match &self.held {
+        let held = match self.held {
             Held::None => return Some(limit),
             Held::Here(start, end) => end - start,
-            Held::Kept(bytes) => bytes.len(),
+            Held::Kept => self.kept.len(),
             Held::Gathered => self.gathered.len(),
         };
         limit.checked_sub(held + 1)
@@ -62,51 +67,65 @@ impl Data {
             self.held = Held::Here(start, end);
         } else {
             self.open_line(chunk, end - start);
-            self.gathered.push(&chunk[start..end]);
+            self.part(&chunk[start..end]);
         }
     }
 
     /// A line that comes in parts, of which this many bytes are in sight.
+    #[inline(never)]
     pub(super) fn open_line(&mut self, chunk: &[u8], in_sight: usize) {
         match std::mem::replace(&mut self.held, Held::Gathered) {
-            Held::None => {
-                self.reserve(in_sight);
-                return;
+            Held::None => return self.begin(in_sight),
+            Held::Here(start, end) => {
+                self.begin(end - start + 1 + in_sight);
+                self.part(&chunk[start..end]);
             }
-            Held::Here(start, end) => self.gather(&chunk[start..end], in_sight),
-            Held::Kept(bytes) => self.gather(&bytes, in_sight),
+            Held::Kept => {
+                self.begin(self.kept.len() + 1 + in_sight);
+                self.gathered.extend_from_slice(&std::mem::take(&mut self.kept));
+            }
             Held::Gathered => {}
         }
-        self.gathered.push(b"\n");
+        self.gathered.push(b'\n');
     }
 
-    fn gather(&mut self, first: &[u8], in_sight: usize) {
-        self.reserve(first.len() + 1 + in_sight);
-        self.gathered.push(first);
-    }
-
-    fn reserve(&mut self, known: usize) {
+    /// Begins to gather.
+    fn begin(&mut self, known: usize) {
+        self.gathered.clear();
         self.gathered.reserve(known.max(self.hint));
     }
 
     /// A part of the line that was opened.
+    #[inline]
     pub(super) fn part(&mut self, part: &[u8]) {
-        self.gathered.push(part);
+        self.gathered.extend_from_slice(part);
     }
 
     /// The chunk is used up.
     pub(super) fn leave(&mut self, chunk: &Chunk) {
-        if let Held::Here(start, end) = self.held {
-            if end - start > COPIED_BYTES {
-                self.held = Held::Kept(chunk.slice(start, end));
-            } else {
-                self.gathered.push(&chunk[start..end]);
-                self.held = Held::Gathered;
-            }
+        let Held::Here(start, end) = self.held else { return };
+        if end - start > UNKEPT_BYTES {
+            self.held = Held::Kept;
+            self.kept = chunk.slice(start, end);
+        } else {
+            self.held = Held::Gathered;
+            self.begin(end - start);
+            self.part(&chunk[start..end]);
         }
     }
 
-    /// All of it.
+    /// Nothing of what was lent is needed any more.
+    pub(super) fn rest(&mut self) {
+        if !self.kept.is_empty() && !matches!(self.held, Held::Kept) {
+            self.kept = Bytes::new();
+        }
+        if !matches!(self.held, Held::Gathered) {
+            self.gathered.clear();
+            self.gathered.shrink_to(SPARE_BYTES);
+        }
+    }
+
+    /// All of it, as text.
     #[inline]
     pub(super) fn take(&mut self, chunk: &mut Chunk) -> Text {
         if let Held::Here(start, end) = self.held {
@@ -116,24 +135,53 @@ impl Data {
         self.take_other()
     }
 
+    #[inline(never)]
     fn take_other(&mut self) -> Text {
-        if let Held::Kept(bytes) = std::mem::take(&mut self.held) {
-            return text::part(&bytes, 0, bytes.len());
+        if let Held::Kept = std::mem::take(&mut self.held) {
+            let kept = std::mem::take(&mut self.kept);
+            return text::part(&kept, 0, kept.len());
         }
         self.hint = self.gathered.len();
-        self.gathered.take()
+        if self.gathered.len() <= COPIED_BYTES {
+            return text::copy(&self.gathered);
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        // Whoever keeps the event shall not keep what a guess was too large.
+        if gathered.capacity() / 2 > gathered.len() {
+            gathered.shrink_to_fit();
+        }
+        let gathered = gathered.into();
+        text::part(&gathered, 0, gathered.len())
     }
 
-    /// Nobody wants it. The memory goes where it is more than may stay.
+    /// All of it, as text which lies where it came to be, else in `repaired`, until the next line of data comes.
+    #[inline]
+    pub(super) fn lend<'a>(&'a mut self, chunk: &'a mut Chunk, repaired: &'a mut String) -> &'a str {
+        if let Held::Here(start, end) = self.held {
+            self.held = Held::None;
+            return chunk.lend(start, end, repaired);
+        }
+        self.lend_other(repaired)
+    }
+
+    #[inline(never)]
+    fn lend_other<'a>(&'a mut self, repaired: &'a mut String) -> &'a str {
+        if let Held::Kept = std::mem::take(&mut self.held) {
+            return text::lend(&self.kept, repaired);
+        }
+        self.hint = self.gathered.len();
+        text::lend(&self.gathered, repaired)
+    }
+
+    /// Nobody wants it.
+    #[inline]
     pub(super) fn clear(&mut self) {
         self.held = Held::None;
-        self.gathered.clear();
     }
 
     /// Bytes that are allocated.
     #[cfg(test)]
     pub(super) fn allocated(&self) -> usize {
-        let kept = if let Held::Kept(bytes) = &self.held { bytes.len() } else { 0 };
-        self.gathered.allocated() + kept
+        self.gathered.capacity() + self.kept.len()
     }
 }

@@ -2,12 +2,16 @@
 
 use memchr::memchr2;
 
-/// So far a line is looked at a word at a time.
-const NEAR: usize = 32;
+/// So far a line is looked at a word at a time, and then so far a block at a time.
+const NEAR: usize = 24;
+const FAR: usize = 128;
 const WORD: usize = 8;
-/// In each byte of a word: 14, the byte after a carriage return; and the highest bit.
-const BELOW: u64 = u64::from_le_bytes([b'\r' + 1; WORD]);
-const HIGH: u64 = u64::from_le_bytes([0x80; WORD]);
+const BLOCK: usize = 32;
+/// The byte after a carriage return.
+const BELOW: u8 = b'\r' + 1;
+/// In each byte of a word: that, and the highest bit.
+const BELOWS: u64 = u64::from_le_bytes([BELOW; WORD]);
+const HIGHS: u64 = u64::from_le_bytes([0x80; WORD]);
 
 /// The place of the first CR or LF.
 #[inline]
@@ -18,27 +22,65 @@ pub(super) fn find(bytes: &[u8]) -> Option<usize> {
     found
 }
 
-/// Most lines are short: to go through words costs less than to call a search that is made for long ones.
+/// The same of what is likely to be long.
+pub(super) fn find_far(bytes: &[u8]) -> Option<usize> {
+    let found = memchr2(b'\n', b'\r', bytes);
+    #[cfg(test)]
+    tests::count(found.map_or(bytes.len(), |at| at + 1));
+    found
+}
+
+/// Most lines are short: to go through words and blocks costs less than to call a search that is made for long ones.
 #[inline]
 fn search(bytes: &[u8]) -> Option<usize> {
-    let mut from = 0;
-    while from < NEAR
-        && let Some(word) = bytes[from..].first_chunk::<WORD>()
+    let mut at = 0;
+    while at < NEAR
+        && let Some(word) = bytes[at..].first_chunk::<WORD>()
     {
-        let word = u64::from_le_bytes(*word);
-        // The lowest bit stands in the first byte that is below 14; those above it may be wrong.
-        let low = word.wrapping_sub(BELOW) & !word & HIGH;
-        if low != 0 {
-            let found = from + low.trailing_zeros() as usize / 8;
-            if matches!(bytes[found], b'\n' | b'\r') {
-                return Some(found);
-            }
-            // A tab, or what nobody writes.
-            from = found + 1;
-            break;
+        if let Some(low) = low_in(*word) {
+            return end_from(bytes, at + low);
         }
-        from += WORD;
+        at += WORD;
     }
+    search_far(bytes, at)
+}
+
+#[inline(never)]
+fn search_far(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while at < FAR
+        && let Some(block) = bytes[at..].first_chunk::<BLOCK>()
+    {
+        // Without a way out in between, so that it is done by few wide instructions.
+        if block.iter().fold(false, |is, &byte| is | (byte < BELOW)) {
+            let (words, _) = block.as_chunks::<WORD>();
+            let low = (0..).zip(words).find_map(|(index, word)| Some(index * WORD + low_in(*word)?));
+            return end_from(bytes, at + low.unwrap_or(0));
+        }
+        at += BLOCK;
+    }
+    end_from(bytes, at)
+}
+
+/// The place of the first byte that is as low as a line end.
+#[inline]
+fn low_in(word: [u8; WORD]) -> Option<usize> {
+    let word = u64::from_le_bytes(word);
+    // The lowest bit stands in the first of them; those above it may be wrong.
+    let low = word.wrapping_sub(BELOWS) & !word & HIGHS;
+    (low != 0).then(|| low.trailing_zeros() as usize / 8)
+}
+
+/// The first end from there on. It is likely to be there; what else is as low is a tab, or what nobody writes.
+#[inline]
+fn end_from(bytes: &[u8], at: usize) -> Option<usize> {
+    if let Some(b'\n' | b'\r') = bytes.get(at) {
+        return Some(at);
+    }
+    search_on(bytes, at)
+}
+
+#[inline(never)]
+fn search_on(bytes: &[u8], from: usize) -> Option<usize> {
     memchr2(b'\n', b'\r', &bytes[from..]).map(|at| from + at)
 }
 
@@ -75,13 +117,18 @@ pub(super) mod tests {
         ] {
             assert_eq!(find(bytes), end, "{bytes:?}");
         }
-        let long = [b'x'; 1000];
+        let mut long = [b'x'; 1000];
         assert_eq!(find(&long), None);
+        for at in 0..long.len() {
+            long[at] = b'\r';
+            assert_eq!(find(&long), Some(at));
+            long[at] = if at % 100 == 99 { b'\t' } else { b'x' };
+        }
     }
 
     proptest! {
         #[test]
-        fn as_byte_by_byte(bytes in prop::collection::vec(prop_oneof![8 => any::<u8>(), 1 => Just(b'\t'), 1 => Just(b'\n')], 0..200)) {
+        fn as_byte_by_byte(bytes in prop::collection::vec(prop_oneof![30 => any::<u8>(), 1 => Just(b'\t'), 1 => Just(b'\n')], 0..700)) {
             prop_assert_eq!(find(&bytes), bytes.iter().position(|b| matches!(b, b'\n' | b'\r')));
         }
     }

@@ -3,10 +3,7 @@
 use netcomm_core::Text;
 
 use super::chunk::Chunk;
-use super::text;
-
-/// As much as may stay allocated for nothing.
-const SPARE_BYTES: usize = 1024;
+use super::text::{self, SPARE_BYTES};
 
 /// The last event id, in memory of its own: a stream that is silent keeps no chunk.
 #[derive(Default)]
@@ -16,7 +13,7 @@ pub(super) struct LastId {
     shared: Option<Text>,
     pending: Pending,
     /// Read in parts, or from a chunk that is used up.
-    parked: Text,
+    parked: String,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -51,9 +48,6 @@ impl LastId {
     #[inline]
     pub(super) fn line(&mut self, chunk: &[u8], start: usize, end: usize) {
         if chunk[start..end].iter().all(|&byte| byte != 0) {
-            if matches!(self.pending, Pending::Parked) {
-                self.parked = Text::default();
-            }
             self.pending = Pending::Here(start, end);
         }
     }
@@ -66,7 +60,8 @@ impl LastId {
     }
 
     fn park(&mut self, value: &[u8]) {
-        self.parked = text::copy(value);
+        self.parked.clear();
+        text::push(value, &mut self.parked);
         self.pending = Pending::Parked;
     }
 
@@ -79,7 +74,14 @@ impl LastId {
 
     pub(super) fn clear_pending(&mut self) {
         self.pending = Pending::None;
-        self.parked = Text::default();
+    }
+
+    /// Memory goes that is not needed now.
+    pub(super) fn rest(&mut self) {
+        if !matches!(self.pending, Pending::Parked) {
+            self.parked.clear();
+            self.parked.shrink_to(SPARE_BYTES);
+        }
     }
 
     /// The blank line: the id of the event that ends here.
@@ -89,25 +91,45 @@ impl LastId {
             Pending::None if self.id.is_empty() => return Text::default(),
             Pending::None => return self.shared(),
             Pending::Here(start, end) => chunk.text(start, end),
-            Pending::Parked => std::mem::take(&mut self.parked),
+            Pending::Parked => Text::from(self.parked.as_str()),
         };
         self.pending = Pending::None;
         self.change(&id);
         id
     }
 
+    /// The same without a copy for the event.
+    #[inline]
+    pub(super) fn commit_lent(&mut self, chunk: &mut Chunk, repaired: &mut String) {
+        if !matches!(self.pending, Pending::None) {
+            self.commit_new(chunk, repaired);
+        }
+    }
+
+    fn commit_new(&mut self, chunk: &mut Chunk, repaired: &mut String) {
+        let parked = std::mem::take(&mut self.parked);
+        let id = match std::mem::take(&mut self.pending) {
+            Pending::Here(start, end) => chunk.lend(start, end, repaired),
+            Pending::Parked | Pending::None => &parked,
+        };
+        self.change(id);
+        self.parked = parked;
+    }
+
     /// The same where nobody wants the event: whether it has changed.
     pub(super) fn commit_unseen(&mut self, chunk: &[u8]) -> bool {
         let parked = std::mem::take(&mut self.parked);
         let id = match std::mem::take(&mut self.pending) {
-            Pending::None => return false,
-            Pending::Here(start, end) => String::from_utf8_lossy(&chunk[start..end]),
-            Pending::Parked => parked.as_str().into(),
+            Pending::None => None,
+            Pending::Here(start, end) => Some(String::from_utf8_lossy(&chunk[start..end])),
+            Pending::Parked => Some(parked.as_str().into()),
         };
-        let is_new = self.id != *id;
-        if is_new {
+        let new = id.filter(|id| self.id != **id);
+        let is_new = new.is_some();
+        if let Some(id) = new {
             self.change(&id);
         }
+        self.parked = parked;
         is_new
     }
 

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use netcomm_core::Text;
-
 use super::chunk::Chunk;
 use super::cut::Cut;
 use super::data::Data;
 use super::error::{Large, ParseError};
 use super::field::Field;
+use super::item_ref::EventRef;
 use super::last_id::LastId;
+use super::text;
 use super::types::{Kind, Types};
-use super::{Item, text};
 use crate::event::Event;
 use crate::limits::Limits;
 
@@ -20,28 +19,60 @@ const NO_ROOM: usize = 4;
 
 /// What is known of the block, and what stays from block to block. Places in it are places in the chunk that is being read;
 /// all methods that take a chunk want that one.
-#[derive(Default)]
 pub(super) struct Open {
     pub(super) limits: Limits,
+    /// A line of no more bytes is none too many, if it is not a further one of data.
+    small_bytes: usize,
     pub(super) comments: bool,
     pub(super) types: Types,
     pub(super) last_id: LastId,
     pub(super) data: Data,
     kind: Kind,
-    /// The last one, until it is told.
-    comment: Text,
+    comment: Comment,
+    retry_millis: u64,
+    /// Text that was repaired and lent last.
+    repaired: String,
     /// Something in it was too large: it makes no event.
     pub(super) is_spoiled: bool,
 }
 
-/// What is to be told. The rest of it lies in [`Open`].
+/// Where the last comment lies, until it is told.
+#[derive(Clone, Copy, Default)]
+enum Comment {
+    Here(usize, usize),
+    /// It came in parts.
+    #[default]
+    Cut,
+}
+
+/// What is to be told. The rest of it lies in [`Open`], so that this is no more than a word.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Found {
     Event(Kind),
     Comment,
-    Retry(u64),
+    Retry,
     Id,
     TooLarge(Large),
+}
+
+impl Default for Open {
+    fn default() -> Self {
+        let mut open = Self {
+            limits: Limits::default(),
+            small_bytes: 0,
+            comments: false,
+            types: Types::default(),
+            last_id: LastId::default(),
+            data: Data::default(),
+            kind: Kind::default(),
+            comment: Comment::default(),
+            retry_millis: 0,
+            repaired: String::new(),
+            is_spoiled: false,
+        };
+        open.set_limits(Limits::default());
+        open
+    }
 }
 
 impl Open {
@@ -52,8 +83,11 @@ impl Open {
             Field::Data if !self.is_spoiled => self.data.line(chunk, start, end),
             Field::Event => self.set_kind(&chunk[start..end]),
             Field::Id => self.last_id.line(chunk, start, end),
-            Field::Retry => return retry(&chunk[start..end]),
-            Field::Comment if self.comments => return Some(self.comment(&chunk[start..end])),
+            Field::Retry => return self.retry(&chunk[start..end]),
+            Field::Comment if self.comments => {
+                self.comment = Comment::Here(start, end);
+                return Some(Found::Comment);
+            }
             Field::Data | Field::Comment | Field::Unknown => {}
         }
         None
@@ -64,8 +98,11 @@ impl Open {
         match field {
             Field::Event => self.set_kind(value),
             Field::Id => self.last_id.parts(value),
-            Field::Retry => return retry(value),
-            Field::Comment if self.comments => return Some(self.comment(value)),
+            Field::Retry => return self.retry(value),
+            Field::Comment if self.comments => {
+                self.comment = Comment::Cut;
+                return Some(Found::Comment);
+            }
             Field::Data | Field::Comment | Field::Unknown => {}
         }
         None
@@ -77,20 +114,30 @@ impl Open {
         self.kind = self.types.find(name);
     }
 
-    fn comment(&mut self, text: &[u8]) -> Found {
-        self.comment = text::copy(text);
-        Found::Comment
+    /// Digits and nothing else; more than fit are as many as fit.
+    #[inline(never)]
+    fn retry(&mut self, value: &[u8]) -> Option<Found> {
+        if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
+        self.retry_millis = value.iter().fold(0, add);
+        Some(Found::Retry)
+    }
+
+    pub(super) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.small_bytes = limits.line_bytes.min(limits.event_bytes);
     }
 
     /// Whether a whole line has to be looked at more closely: it may be too large.
     #[inline]
-    pub(super) fn is_excess(&self, field: Field, line_bytes: usize, value_bytes: usize) -> bool {
-        line_bytes > self.limits.line_bytes
-            || field == Field::Data && self.data.room(self.limits.event_bytes).is_none_or(|room| value_bytes > room)
+    pub(super) fn may_be_excess(&self, field: Field, line_bytes: usize) -> bool {
+        line_bytes > self.small_bytes || field == Field::Data && !self.data.is_none()
     }
 
     /// What of a whole line is too large. Its value begins at `value_at`.
-    #[cold]
+    #[inline(never)]
     pub(super) fn excess(&self, field: Field, line_bytes: usize, value_at: usize) -> Option<Large> {
         let first = match self.data.room(self.limits.event_bytes) {
             _ if field != Field::Data => None,
@@ -112,7 +159,19 @@ impl Open {
     }
 
     /// More of a line that is cut.
+    #[inline(never)]
     pub(super) fn push(&mut self, cut: &mut Cut, chunk: &[u8], part: &[u8]) -> Option<Found> {
+        let line_bytes = cut.seen + part.len();
+        // The middle of data that comes in many parts.
+        if cut.is_in_data()
+            && !self.is_spoiled
+            && line_bytes <= self.limits.line_bytes
+            && part.len() <= self.data.left(self.limits.event_bytes)
+        {
+            self.data.part(part);
+            cut.seen = line_bytes;
+            return None;
+        }
         let (mut rest, mut first) = (part, None);
         if cut.is_name() {
             let found = cut.name(part);
@@ -123,7 +182,6 @@ impl Open {
                 first = Some(NO_ROOM);
             }
         }
-        let line_bytes = cut.seen + part.len();
         match cut.value_in(rest) {
             Some((Field::Data, value)) if !self.is_spoiled && first.is_none() => {
                 let room = self.data.left(self.limits.event_bytes);
@@ -148,12 +206,10 @@ impl Open {
 
     /// The end of a line that was cut.
     pub(super) fn finish(&mut self, cut: &mut Cut, chunk: &[u8]) -> Option<Found> {
-        let found = match cut.end() {
+        match cut.end() {
             (Field::Data, true) if !self.open_data(chunk, 0) => self.spoil(Large::Event),
             (field, _) => self.parts(field, &cut.value),
-        };
-        cut.drop_value();
-        found
+        }
     }
 
     /// A line of data begins that is cut, if one more line has room.
@@ -183,6 +239,7 @@ impl Open {
         self.dispatch_no_event(kind, chunk)
     }
 
+    #[inline(never)]
     fn dispatch_no_event(&mut self, kind: Kind, chunk: &[u8]) -> Option<Found> {
         self.types.forget(kind);
         self.is_spoiled = false;
@@ -201,14 +258,29 @@ impl Open {
         Event { event_type: self.types.take_name(kind), data: self.data.take(chunk), id: self.last_id.commit(chunk) }
     }
 
-    /// What else was found.
-    pub(super) fn tell(&mut self, found: Found) -> Option<Item> {
-        match found {
-            Found::Comment => Some(Item::Comment(std::mem::take(&mut self.comment))),
-            Found::Retry(millis) => Some(Item::Retry(Duration::from_millis(millis))),
-            Found::Id => Some(Item::Id(self.last_id.shared())),
-            Found::Event(_) | Found::TooLarge(_) => None,
+    /// The same where it lies.
+    #[inline]
+    pub(super) fn lend<'a>(&'a mut self, kind: Kind, chunk: &'a mut Chunk) -> EventRef<'a> {
+        self.last_id.commit_lent(chunk, &mut self.repaired);
+        EventRef {
+            event_type: self.types.name(kind),
+            data: self.data.lend(chunk, &mut self.repaired),
+            id: self.last_id.as_str(),
         }
+    }
+
+    /// The comment that was found.
+    pub(super) fn comment<'a>(&'a mut self, chunk: &'a Chunk, cut: &'a Cut) -> &'a str {
+        let bytes = match self.comment {
+            Comment::Here(start, end) => &chunk[start..end],
+            Comment::Cut => &cut.value,
+        };
+        text::lend(bytes, &mut self.repaired)
+    }
+
+    /// The time that was found.
+    pub(super) fn retry_after(&self) -> Duration {
+        Duration::from_millis(self.retry_millis)
     }
 
     /// What was too large.
@@ -228,20 +300,26 @@ impl Open {
         self.last_id.leave(chunk);
     }
 
+    /// Nothing is there to be read: memory goes that is not needed now.
+    pub(super) fn rest(&mut self) {
+        self.data.rest();
+        self.last_id.rest();
+        self.types.rest(self.kind);
+        self.repaired = String::new();
+    }
+
+    /// Bytes that are allocated, but for names and the last event id, which have bounds of their own.
+    #[cfg(test)]
+    pub(super) fn allocated(&self) -> usize {
+        self.data.allocated() + self.repaired.capacity()
+    }
+
     /// The stream is over.
     pub(super) fn drop_block(&mut self) {
         self.types.forget(std::mem::take(&mut self.kind));
         self.data.clear();
         self.last_id.clear_pending();
         self.is_spoiled = false;
+        self.rest();
     }
-}
-
-/// Digits and nothing else; more than fit are as many as fit.
-fn retry(value: &[u8]) -> Option<Found> {
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let millis = value.iter().fold(0u64, |sum, digit| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0')));
-    Some(Found::Retry(millis))
 }

@@ -1,6 +1,7 @@
 //! The parser as a whole. The cases of the standard lie in `tests/conformance/sse`.
 
 mod bounds;
+mod lent;
 mod limits;
 
 use std::sync::Arc;
@@ -11,13 +12,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::Event;
-use crate::fuzz::{self, cut, read_chunks, reference};
+use crate::fuzz::{self, cut, read_chunks, read_lent, reference};
 
 /// What comes of a stream, however it is cut.
 fn read(new: impl Fn() -> Parser, stream: &[u8]) -> Vec<Result<Item, ParseError>> {
     let whole = read_chunks(new(), &[Bytes::copy_from_slice(stream)]);
     for sizes in [&[1][..], &[2], &[1, 3], &[7, 5], &[20]] {
         assert_eq!(read_chunks(new(), &cut(stream, sizes)), whole, "cut into {sizes:?}");
+        assert_eq!(read_lent(new(), &cut(stream, sizes), |_| true), whole, "lent, cut into {sizes:?}");
     }
     whole.0
 }
@@ -183,7 +185,7 @@ fn debug_shows_no_data() {
 }
 
 /// Streams that are made of what matters.
-fn streams() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn streams() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         prop::sample::select(vec![
             &b"data"[..],

@@ -1,27 +1,99 @@
-//! Bytes of a stream as text.
+//! Bytes of a stream as text. Malformed sequences become U+FFFD: to decode the parts gives what decoding the whole stream
+//! first would give, since all that stands between them is ASCII.
 
 use bytes::Bytes;
 use netcomm_core::Text;
-use simdutf8::basic::from_utf8;
 
 /// So much is copied: that costs less than to count one more holder of a chunk, and keeps no chunk for a few bytes.
 pub(super) const COPIED_BYTES: usize = 256;
+/// So much memory may stay in a buffer for what comes next.
+pub(super) const SPARE_BYTES: usize = 1024;
 
-/// That part of the chunk, as a view unless it is small. Where it is not UTF-8, a copy with U+FFFD for each malformed sequence: to decode the
-/// parts gives what decoding the whole stream first would give, since all that stands between them is ASCII.
-pub(super) fn part(chunk: &Bytes, start: usize, end: usize) -> Text {
-    if end - start <= COPIED_BYTES {
-        return copy(&chunk[start..end]);
-    }
-    Text::try_from(chunk.slice(start..end)).unwrap_or_else(|_| lossy(&chunk[start..end]))
+/// The bytes, if they are text.
+#[inline]
+fn check(bytes: &[u8]) -> Option<&str> {
+    #[cfg(test)]
+    tests::count(bytes.len());
+    simdutf8::basic::from_utf8(bytes).ok()
 }
 
-/// The same as a copy.
+/// That part, as a view unless it is small.
+pub(super) fn part(bytes: &Bytes, start: usize, end: usize) -> Text {
+    if end - start <= COPIED_BYTES {
+        return copy(&bytes[start..end]);
+    }
+    Text::try_from(bytes.slice(start..end)).unwrap_or_else(|_| lossy(&bytes[start..end]))
+}
+
+/// All of it, as a copy.
 pub(super) fn copy(bytes: &[u8]) -> Text {
-    from_utf8(bytes).map_or_else(|_| lossy(bytes), Text::from)
+    check(bytes).map_or_else(|| lossy(bytes), Text::from)
 }
 
 #[cold]
 fn lossy(bytes: &[u8]) -> Text {
     Text::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The bytes themselves, or what is made of them in `repaired`.
+#[inline]
+pub(super) fn lend<'a>(bytes: &'a [u8], repaired: &'a mut String) -> &'a str {
+    check(bytes).unwrap_or_else(|| repair(bytes, repaired))
+}
+
+#[cold]
+fn repair<'a>(bytes: &[u8], repaired: &'a mut String) -> &'a str {
+    repaired.clear();
+    push(bytes, repaired);
+    repaired
+}
+
+/// Appends it.
+pub(super) fn push(bytes: &[u8], text: &mut String) {
+    match check(bytes) {
+        Some(part) => text.push_str(part),
+        None => push_repaired(bytes, text),
+    }
+}
+
+#[cold]
+fn push_repaired(bytes: &[u8], text: &mut String) {
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        static CHECKED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(in super::super) fn count(bytes: usize) {
+        CHECKED.set(CHECKED.get() + bytes);
+    }
+
+    /// Of how many bytes this thread has seen whether they are text since it asked.
+    pub(in super::super) fn checked() -> usize {
+        CHECKED.take()
+    }
+
+    #[test]
+    fn what_is_malformed_is_repaired() {
+        for bytes in [&b"\xf0\x9f\x92"[..], b"a\xff\xf0\x9f\x92\xa9\xed\xa0\x80b\xc3!", b"", b"\xe2\x82\xac"] {
+            let whole = String::from_utf8_lossy(bytes);
+            let (mut repaired, mut pushed) = ("before".to_owned(), ">".to_owned());
+            assert_eq!(super::lend(bytes, &mut repaired), whole);
+            super::push(bytes, &mut pushed);
+            assert_eq!(pushed, format!(">{whole}"));
+            assert_eq!(super::copy(bytes), *whole);
+            let large = bytes.repeat(200).into();
+            assert_eq!(super::part(&large, 0, large.len()), whole.repeat(200).as_str());
+        }
+    }
 }

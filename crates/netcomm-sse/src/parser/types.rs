@@ -73,6 +73,7 @@ impl Types {
         self.find_other(name)
     }
 
+    #[inline(never)]
     fn find_other(&mut self, name: &[u8]) -> Kind {
         if name.is_empty() || name == MESSAGE.as_bytes() {
             return Kind::Message;
@@ -115,6 +116,23 @@ impl Types {
             Kind::Message => Text::from_static(MESSAGE),
             Kind::Known(index) => self.known[usize::from(index)].name.clone(),
             Kind::Long => std::mem::take(&mut self.long.name),
+        }
+    }
+
+    /// The name, until the next block or chunk.
+    #[inline]
+    pub(super) fn name(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::Message => MESSAGE,
+            Kind::Known(index) => &self.known[usize::from(index)].name,
+            Kind::Long => &self.long.name,
+        }
+    }
+
+    /// A long name that was lent is needed no more, unless the block that is read has one.
+    pub(super) fn rest(&mut self, kind: Kind) {
+        if !self.long.name.is_empty() && !matches!(kind, Kind::Long) {
+            self.long.name = Text::default();
         }
     }
 

@@ -6,9 +6,9 @@ use crate::parser::eol::tests::looked_at;
 
 impl Parser {
     /// Bytes that are allocated, but for what has a bound of its own.
-    fn allocated(&self) -> usize {
+    pub(super) fn allocated(&self) -> usize {
         let waiting = self.waiting.capacity() * size_of::<Bytes>();
-        self.chunk.len() + waiting + self.open.data.allocated() + self.cut.value.capacity()
+        self.chunk.len() + waiting + self.open.allocated() + self.cut.value.capacity()
     }
 }
 
