@@ -313,9 +313,9 @@ impl RequestBuilder {
 
     /// For an answer that goes on for as long as somebody reads it, such as an event stream: no limit to the time between
     /// two bytes of its body ([`Timeouts::idle_body`]), to its rate, its time as a whole, its size and how far it may be
-    /// compressed (what is said again and again is no bomb to who reads it as it comes); it is not stored, not shared with an equal call, and the call is neither tried again nor resumed nor put off. What a scope says still
-    /// counts. [`Endless`](netcomm_core::Endless) in the extensions of a request does the same where a client is used as a
-    /// transport.
+    /// compressed (what is said again and again is no bomb to who reads it as it comes); it is not stored, not shared with
+    /// an equal call, and the call is neither tried again nor resumed nor put off. What a scope says still counts.
+    /// [`Endless`](netcomm_core::Endless) in the extensions of a request does the same where a client is used as a transport.
     pub fn endless(self) -> Self {
         let policy = &self.client.client().inner.policy;
         let timeouts = policy.timeouts.with_idle_body(std::time::Duration::MAX).with_min_rate(None).with_total(None);

@@ -6,6 +6,7 @@ mod lane;
 mod ours;
 mod peers;
 mod server;
+mod values;
 
 use std::net::SocketAddr;
 

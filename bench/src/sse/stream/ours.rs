@@ -1,5 +1,5 @@
-//! netcomm-sse, three times: its parser behind hyper, the source that whoever polls it drives, and the one that lives on
-//! a task of its own.
+//! netcomm-sse: its parser behind hyper, the source that whoever polls it drives, and the one that lives on a task of its
+//! own; the latter two also where values are wanted.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -7,11 +7,13 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use netcomm_core::{Env, Listening, Subscription};
 use netcomm_dial::{Dialer, Proxies, SystemClock};
-use netcomm_sse::{Event, EventSource, EventStream, Item, Notice, Parser, Select};
+use netcomm_sse::{Event, EventSource, EventStream, Item, Notice, Parser, Select, TypedSubscription};
 
 use super::lane::Peer;
 use super::peers::body;
+use super::values::{self, Value};
 use crate::error::{Result, fail};
+use crate::sse::corpus::Corpus;
 
 /// The parser where somebody else reads the body.
 pub(super) struct HyperNetcomm {
@@ -102,10 +104,7 @@ impl Peer for OnTask {
     }
 
     async fn open(env: &Env, url: &str) -> Result<Self> {
-        let source = EventSource::builder(env, url).lazy().open()?;
-        let events = source.subscribe(Select::all(), Listening::default());
-        source.start();
-        source.ready().await?;
+        let (source, events) = listen(env, url, |source| source.subscribe(Select::all(), Listening::default())).await?;
         Ok(Self { _source: source, events })
     }
 
@@ -115,6 +114,76 @@ impl Peer for OnTask {
             None => fail("ended"),
         }
     }
+}
+
+/// The source that is polled in place, and each event's data as a value.
+pub(super) struct InPlaceJson(InPlace);
+
+impl Peer for InPlaceJson {
+    const NAME: &'static str = "netcomm-json";
+
+    type Shared = Env;
+
+    fn shared() -> Result<Env> {
+        Ok(env())
+    }
+
+    async fn open(env: &Env, url: &str) -> Result<Self> {
+        Ok(Self(InPlace::open(env, url).await?))
+    }
+
+    async fn next(&mut self) -> Result<usize> {
+        match self.0.events.next().await {
+            Some(event) => Ok(event?.json::<Value>()?.sum()),
+            None => fail("ended"),
+        }
+    }
+
+    async fn read(&mut self, corpus: &Corpus) -> Result<()> {
+        values::read(self, corpus).await
+    }
+}
+
+/// The source on a task, with one subscription to values.
+pub(super) struct OnTaskJson {
+    _source: EventSource,
+    values: TypedSubscription<Value>,
+}
+
+impl Peer for OnTaskJson {
+    const NAME: &'static str = "netcomm-typed";
+
+    type Shared = Env;
+
+    fn shared() -> Result<Env> {
+        Ok(env())
+    }
+
+    async fn open(env: &Env, url: &str) -> Result<Self> {
+        let (source, values) =
+            listen(env, url, |source| source.subscribe_as(Select::all(), Listening::default())).await?;
+        Ok(Self { _source: source, values })
+    }
+
+    async fn next(&mut self) -> Result<usize> {
+        match self.values.next().await {
+            Some(value) => Ok(value?.sum()),
+            None => fail("ended"),
+        }
+    }
+
+    async fn read(&mut self, corpus: &Corpus) -> Result<()> {
+        values::read(self, corpus).await
+    }
+}
+
+/// A source on a task with a listener, once its stream is open.
+async fn listen<L>(env: &Env, url: &str, subscribe: impl FnOnce(&EventSource) -> L) -> Result<(EventSource, L)> {
+    let source = EventSource::builder(env, url).lazy().open()?;
+    let listener = subscribe(&source);
+    source.start();
+    source.ready().await?;
+    Ok((source, listener))
 }
 
 /// The system's means without its proxies, as the peers have it.

@@ -17,7 +17,8 @@ use sse_core::SseEvent;
 use tokio::net::TcpStream;
 
 use super::lane::{Lane, Peer, lane};
-use super::ours::{HyperNetcomm, InPlace, OnTask};
+use super::ours::{HyperNetcomm, InPlace, InPlaceJson, OnTask, OnTaskJson};
+use super::values::EventsourceJson;
 use crate::error::{Error, Result, fail};
 use crate::sse::corpus::Corpus;
 
@@ -31,6 +32,9 @@ static PEERS: &[Entry] = &[
     entry::<InPlace>(),
     entry::<OnTask>(),
 ];
+
+/// Those that make a value of each event's data; ratios are to the first.
+static PEERS_OF_VALUES: &[Entry] = &[entry::<EventsourceJson>(), entry::<InPlaceJson>(), entry::<OnTaskJson>()];
 
 struct Entry {
     name: &'static str,
@@ -51,16 +55,21 @@ pub(super) fn names_of_parsers() -> Vec<&'static str> {
     names().into_iter().filter(|name| *name != HyperBody::NAME).collect()
 }
 
+/// The names of those that make values.
+pub(super) fn names_of_values() -> Vec<&'static str> {
+    PEERS_OF_VALUES.iter().map(|entry| entry.name).collect()
+}
+
 /// A lane of the client of that name.
 pub(super) fn one(name: &str, server: SocketAddr) -> Result<Box<dyn Lane>> {
-    let entry = PEERS.iter().find(|entry| entry.name == name);
+    let entry = PEERS.iter().chain(PEERS_OF_VALUES).find(|entry| entry.name == name);
     let entry = entry.ok_or_else(|| Error::from(format!("no client `{name}`")))?;
     (entry.lane)(server)
 }
 
 /// eventsource-client as it comes, on hyper-util's legacy client with nothing around it. The transport that is offered
 /// beside it stands on the same client, with a proxy's and a timeout's layers.
-struct EventsourceClient {
+pub(super) struct EventsourceClient {
     events: BoxStream<eventsource_client::Result<SSE>>,
 }
 
@@ -86,9 +95,15 @@ impl Peer for EventsourceClient {
     }
 
     async fn next(&mut self) -> Result<usize> {
+        Ok(self.event().await?.data.len())
+    }
+}
+
+impl EventsourceClient {
+    pub(super) async fn event(&mut self) -> Result<eventsource_client::Event> {
         loop {
             match self.events.next().await {
-                Some(Ok(SSE::Event(event))) => return Ok(event.data.len()),
+                Some(Ok(SSE::Event(event))) => return Ok(event),
                 Some(Ok(_)) => {}
                 other => return fail(format!("no event: {other:?}")),
             }
@@ -97,7 +112,7 @@ impl Peer for EventsourceClient {
 }
 
 #[derive(Clone)]
-struct Transport {
+pub(super) struct Transport {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
@@ -255,6 +270,13 @@ mod tests {
         });
         for name in names() {
             for kind in [Kind::Llm, Kind::Tick, Kind::Large] {
+                let mut lane = one(name, address).unwrap();
+                lane.open(&server::path(kind, 100_000), 2).unwrap();
+                lane.read(&kind.corpus(100_000)).unwrap_or_else(|error| panic!("{name}, {kind}: {error}"));
+            }
+        }
+        for name in names_of_values() {
+            for kind in [Kind::Llm, Kind::Tick] {
                 let mut lane = one(name, address).unwrap();
                 lane.open(&server::path(kind, 100_000), 2).unwrap();
                 lane.read(&kind.corpus(100_000)).unwrap_or_else(|error| panic!("{name}, {kind}: {error}"));

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use netcomm_core::{Env, Limits, Result, Timeouts};
+use netcomm_core::{Env, ErrorKind, Limits, Result, Scope, Timeouts};
 use netcomm_http::Client;
 use netcomm_http::cache::Cache;
 use netcomm_sse::EventStream;
 use netcomm_tests::{ScriptedDialer, TokioClock};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-use crate::stage::{SECOND, data, ends, pass, story};
+use crate::stage::{SECOND, data, ends, fails, pass, story};
 
 const URL: &str = "http://server.test/events";
 
@@ -204,6 +204,26 @@ async fn a_closed_stream_closes_its_connection() -> Result<()> {
     assert_eq!(dialer.open_connections(), 1);
     stream.close();
     ends(dialer.until_open(0)).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_whose_scope_is_revoked_asks_for_nothing_more() -> Result<()> {
+    let (dialer, env) = world();
+    dialer.serve_all(|mut stream| async move {
+        opens(&mut stream, "").await;
+        chunk(&mut stream, b"data: a\n\n").await;
+        pass(10 * SECOND).await;
+    });
+    let scope = Scope::builder("feed").allow_all().build();
+    let client = Client::builder(&env).build()?.scoped(scope.clone());
+    let mut stream = EventStream::builder(&env, URL).transport(client).stream()?;
+    assert_eq!(data(&mut stream).await, "a");
+    scope.revoke();
+    let error = fails(&mut stream).await;
+    assert_eq!(error.kind(), ErrorKind::Canceled, "{error}");
+    assert!(error.to_string().contains(r#"scope "feed" was revoked"#), "{error}");
+    assert_eq!((dialer.dials(), stream.counts().attempts), (1, 2), "refused before anything was dialled, and once");
     Ok(())
 }
 

@@ -109,6 +109,59 @@ async fn backpressure_reaches_the_wire() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_stops_reading_stops_a_server_of_http_2_a_window_later() -> Result<()> {
+    // What a stream may be ahead of its reader: its window, and what the parser was handed last.
+    const AHEAD: usize = 1024 * 1024 + 64 * 1024;
+    const EVENT_BYTES: usize = 1008;
+    let written = Arc::new(AtomicUsize::new(0));
+    let dialer = ScriptedDialer::new();
+    dialer.set_alpn(b"h2");
+    dialer.serve_all({
+        let written = Arc::clone(&written);
+        move |stream| {
+            let written = Arc::clone(&written);
+            async move {
+                let mut connection = h2::server::handshake(stream).await.expect("a handshake");
+                while let Some(Ok((_, respond))) = connection.accept().await {
+                    drop(tokio::spawn(pours(respond, Arc::clone(&written))));
+                }
+            }
+        }
+    });
+    let env = Env::new(dialer, TokioClock::new());
+    let mut stream = netcomm_sse::EventStream::builder(&env, "https://server.test/").stream()?;
+    crate::stage::data(&mut stream).await;
+    pass(200 * SECOND).await;
+    let before = written.load(Ordering::Relaxed);
+    assert!(before <= AHEAD, "{before} bytes, of which one event was asked for");
+    for _ in 0..3000 {
+        assert_eq!(crate::stage::data(&mut stream).await.len(), EVENT_BYTES - "data: \n\n".len());
+    }
+    pass(SECOND).await;
+    let after = written.load(Ordering::Relaxed);
+    assert!((3000 * EVENT_BYTES..3001 * EVENT_BYTES + AHEAD).contains(&after), "{before}, {after}");
+    Ok(())
+}
+
+/// Writes events of 1008 bytes for as long as there is room.
+async fn pours(mut respond: h2::server::SendResponse<bytes::Bytes>, written: Arc<AtomicUsize>) {
+    let answer = http::Response::builder().header("content-type", "text/event-stream");
+    let mut body = respond.send_response(answer.body(()).expect("an answer"), false).expect("sent");
+    let event = bytes::Bytes::from(format!("data: {}\n\n", "x".repeat(1000)));
+    let mut rest = event.clone();
+    body.reserve_capacity(rest.len());
+    while let Some(Ok(room)) = std::future::poll_fn(|cx| body.poll_capacity(cx)).await {
+        let part = rest.split_to(room.min(rest.len()));
+        written.fetch_add(part.len(), Ordering::Relaxed);
+        body.send_data(part, false).expect("sent");
+        if rest.is_empty() {
+            rest = event.clone();
+        }
+        body.reserve_capacity(rest.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_close_does_not_wait_for_who_is_slow() -> Result<()> {
     let server = Server::replies([numbers().then(Step::Hang)]);
     let source = server.builder().open()?;
