@@ -3,6 +3,7 @@
 mod clock;
 mod connectivity;
 mod dialer;
+mod lab;
 mod observer;
 mod tls;
 mod wire;
@@ -10,6 +11,7 @@ mod wire;
 pub use clock::{ManualClock, TokioClock};
 pub use connectivity::ManualConnectivity;
 pub use dialer::ScriptedDialer;
+pub use lab::{in_namespace, ip};
 pub use observer::CollectingObserver;
 pub use tls::{TestCa, TestIdentity};
 pub use wire::{Fault, FaultyStream, FaultyWire, Way};

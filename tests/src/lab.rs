@@ -1,0 +1,79 @@
+//! A network of a test's own: a namespace of Linux, in which a test changes links, addresses and routes as it likes.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "what a test could not have, and what it saw, is told to the person who runs it"
+)]
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::{any, env};
+
+/// Tells a test that it runs inside.
+const INSIDE: &str = "NETCOMM_LAB_INSIDE";
+
+/// Runs a story in a network namespace: this test alone, in another process of its binary, as root of a user namespace of its
+/// own. What it prints is passed on.
+///
+/// Where namespaces are not permitted, or `ip` is missing, the test is noted as skipped and passes.
+///
+/// # Panics
+///
+/// If the story does, or if it is no closure of the test function itself.
+pub fn in_namespace<F: FnOnce()>(story: F) {
+    if env::var_os(INSIDE).is_some() {
+        story();
+        return;
+    }
+    let name = any::type_name::<F>().trim_end_matches("::{{closure}}");
+    let name = name.split_once("::").map_or(name, |(_binary, name)| name);
+    let Some(entry) = entry() else {
+        skip(name, "no network namespace can be made here");
+        return;
+    };
+    let this = env::current_exe().expect("the test's own program");
+    let mut inside = Command::new("unshare");
+    inside.args(entry).arg("--").arg(this).args([name, "--exact", "--nocapture", "--test-threads=1"]);
+    let output = inside.env(INSIDE, "1").stdin(Stdio::null()).output().expect("unshare starts");
+    let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    print!("{told}");
+    assert!(output.status.success() && told.contains("1 passed"), "{name} failed inside:\n{told}{errors}");
+}
+
+/// `unshare`'s arguments for a namespace in which `ip` may change things.
+fn entry() -> Option<&'static [&'static str]> {
+    let ways: [&'static [&'static str]; 2] = [&["--map-root-user", "--net"], &["--net"]];
+    ways.into_iter().find(|way| {
+        let mut change = Command::new("unshare");
+        change.args(*way).args(["--", "ip", "link", "add", "lab0", "type", "veth", "peer", "name", "lab1"]);
+        change.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        change.status().is_ok_and(|status| status.success())
+    })
+}
+
+/// Runs `ip`, once per line.
+///
+/// # Panics
+///
+/// If it fails.
+pub fn ip(lines: &str) {
+    let mut command = Command::new("ip");
+    command.args(["-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("ip starts");
+    let mut input = child.stdin.take().expect("its input");
+    input.write_all(format!("{lines}\n").as_bytes()).expect("ip reads");
+    drop(input);
+    let output = child.wait_with_output().expect("ip ends");
+    assert!(output.status.success(), "ip failed: {}\n{lines}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Notes that a test cannot run here, in the file that `NETCOMM_SKIPPED_FILE` names.
+fn skip(test: &str, reason: &str) {
+    println!("skipped: {reason}");
+    if let Some(file) = env::var_os("NETCOMM_SKIPPED_FILE") {
+        let mut notes = OpenOptions::new().create(true).append(true).open(file).expect("the file for notes opens");
+        // In one piece: tests of other threads and processes write there too.
+        notes.write_all(format!("{test}: {reason}\n").as_bytes()).expect("the note is written");
+    }
+}
