@@ -2,6 +2,8 @@
 
 mod day;
 mod life;
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+mod netns;
 mod paths;
 mod probing;
 mod stage;
