@@ -4,6 +4,8 @@ mod builder;
 mod core;
 mod hear;
 mod hosts;
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+mod sampling;
 mod state;
 mod task;
 

@@ -95,6 +95,11 @@ impl Shared {
         &self.wake
     }
 
+    #[cfg(all(target_os = "linux", feature = "netlink"))]
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     pub(super) fn state(&self) -> State {
         self.lock().state.clone()
     }

@@ -68,7 +68,7 @@ pub(super) fn hear(core: &mut Core, observation: &Observation) -> Heard {
                 let place = core.hosts.connected(origin, *peer);
                 changed = succeeded(core, at, before(at, steps.total()), place);
                 if let (true, Some(local), Some(peer)) = (place.is_public, local, peer) {
-                    core.hosts.opened((*local, *peer), at);
+                    core.hosts.opened((*local, *peer));
                 }
             }
         }

@@ -4,7 +4,6 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::time::Instant;
 
 use lru::LruCache;
 use netcomm_core::{CallId, Host};
@@ -25,16 +24,23 @@ pub(super) struct Place {
     pub(super) is_secure: bool,
 }
 
-/// Both ends of a connection.
+/// Both ends of a connection, the own one first.
 pub(super) type Ends = (SocketAddr, SocketAddr);
+
+/// How many segments a connection had sent when it was last asked, and how many of them again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Segments {
+    pub(super) sent: u32,
+    pub(super) again: u32,
+}
 
 /// What is known of origins, calls and connections: as much as fits, the longest unused go.
 pub(super) struct Hosts {
     counts_private: bool,
     origins: LruCache<String, Place>,
     calls: LruCache<CallId, Place>,
-    /// Connections to public hosts, own end first, and when they were opened.
-    connections: LruCache<Ends, Instant>,
+    /// Connections to public hosts, own end first.
+    connections: LruCache<Ends, Segments>,
 }
 
 impl Hosts {
@@ -71,17 +77,8 @@ impl Hosts {
         place
     }
 
-    pub(super) fn opened(&mut self, ends: Ends, at: Instant) {
-        self.connections.put(ends, at);
-    }
-
-    /// Connections to public hosts, the newest first.
-    pub(super) fn connections(&self) -> impl Iterator<Item = Ends> + '_ {
-        self.connections.iter().map(|(ends, _)| *ends)
-    }
-
-    pub(super) fn closed(&mut self, ends: &Ends) {
-        self.connections.pop(ends);
+    pub(super) fn opened(&mut self, ends: Ends) {
+        self.connections.put(ends, Segments::default());
     }
 
     /// All connections belong to a network that is gone.
@@ -115,6 +112,26 @@ impl Hosts {
         let mut hasher = DefaultHasher::new();
         host.hash(&mut hasher);
         Place { host: hasher.finish(), is_public, is_secure: matches!(scheme, "https" | "wss") }
+    }
+}
+
+#[cfg_attr(
+    not(all(target_os = "linux", feature = "netlink")),
+    expect(dead_code, reason = "only the kernel of Linux is asked about connections")
+)]
+impl Hosts {
+    /// Connections to public hosts, the newest first.
+    pub(super) fn connections(&self) -> impl Iterator<Item = Ends> + '_ {
+        self.connections.iter().map(|(ends, _)| *ends)
+    }
+
+    /// A connection has sent so much by now. What it had sent before; `None` if it is not known any more.
+    pub(super) fn has_sent(&mut self, ends: &Ends, now: Segments) -> Option<Segments> {
+        self.connections.peek_mut(ends).map(|before| std::mem::replace(before, now))
+    }
+
+    pub(super) fn closed(&mut self, ends: &Ends) {
+        self.connections.pop(ends);
     }
 }
 

@@ -9,6 +9,8 @@ use netcomm_core::{AddressFamily, Env, Heard};
 use tokio::sync::Notify;
 
 use super::core::{Due, Shared};
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+use super::sampling::Sampler;
 use crate::pace::{Pace, Passing};
 use crate::path::{AnyPathSource, PathSource, PathState};
 use crate::probe::{self, Probe, ProbeReport};
@@ -30,6 +32,8 @@ pub(super) struct Task {
     probe: Option<Arc<Probe>>,
     pace: Pace,
     sleep: SleepWatch,
+    #[cfg(all(target_os = "linux", feature = "netlink"))]
+    sampler: Sampler,
     /// The newest paths, which have to wait until then.
     held: Option<(PathState, Instant)>,
     probing: Option<Probing>,
@@ -64,6 +68,8 @@ impl Task {
             probe: probe.map(Arc::new),
             pace,
             sleep,
+            #[cfg(all(target_os = "linux", feature = "netlink"))]
+            sampler: Sampler::new(),
             held: None,
             probing: None,
             first_paths: None,
@@ -118,6 +124,8 @@ impl Task {
         }
         if due.has_traffic && self.quality_at.is_none_or(|at| at <= now) {
             self.quality_at = Some(now + QUALITY_GAP);
+            #[cfg(all(target_os = "linux", feature = "netlink"))]
+            self.sampler.sample(&shared);
             self.tell_quality(&shared);
         }
         tell_states(&shared);

@@ -1,0 +1,142 @@
+//! The network goes away and returns: everything that waited goes on at once, on one monitor's word.
+
+use std::time::Duration;
+
+use netcomm::http::testing::{Reply, ScriptedServer};
+use netcomm::http::{Client, Offline, Retry};
+use netcomm::monitor::{DefaultRoute, Interface, InterfaceAddress, InterfaceKind, ManualPaths, Monitor, PathState};
+use netcomm::sse::EventStream;
+use netcomm::ws::{AcceptOptions, Connection, Socket, State};
+use netcomm::{Env, ErrorKind};
+use netcomm_core::{AddressFamily, ConnectInfo, Connectivity, Endpoint, Error, Io, Reach};
+use netcomm_tests::{ScriptedDialer, TokioClock};
+use tokio::time::Instant;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn wired() -> PathState {
+    let address = InterfaceAddress::new([192, 0, 2, 7].into(), 24);
+    PathState::none()
+        .with_interface(Interface::new(2, "eth0", InterfaceKind::Wired).with_address(address))
+        .with_default(AddressFamily::V4, Some(DefaultRoute::new(2, None)))
+}
+
+/// A world whose hosts `ws.example`, `sse.example` and all others answer as such, while there is a path.
+struct World {
+    paths: ManualPaths,
+    monitor: Monitor,
+    env: Env,
+    dialer: ScriptedDialer,
+}
+
+fn world() -> World {
+    let events = || Reply::status(200).header("content-type", "text/event-stream").body("data: hello\n\n");
+    let server = ScriptedServer::builder().route("/events", events()).handler(|_| Reply::status(200).body("ok")).offline();
+    let dialer = ScriptedDialer::new();
+    let base = Env::new(dialer.clone(), TokioClock::new());
+    let paths = ManualPaths::new(wired());
+    let monitor = Monitor::builder(&base).paths(paths.source()).start();
+    let env = monitor.env(&base);
+    let far = env.clone();
+    dialer.with_all(move |target| {
+        let (server, far) = (server.clone(), far.clone());
+        async move {
+            if far.connectivity().current().reach == Reach::Offline {
+                return Err(Error::new(ErrorKind::Connect, "dial").with_detail("there is no path"));
+            }
+            let (near, end) = tokio::io::duplex(64 * 1024);
+            match &target.endpoint {
+                Endpoint::Tcp { host, .. } if host.to_string() == "ws.example" => {
+                    tokio::spawn(async move {
+                        let Ok(mut socket) = Socket::accept(end, &AcceptOptions::new(&far)).await else { return };
+                        while let Some(Ok(_)) = socket.receive().await {}
+                    });
+                }
+                _ => drop(tokio::spawn(server.serve(end))),
+            }
+            Ok(Io::new(near, ConnectInfo::default()))
+        }
+    });
+    World { paths, monitor, env, dialer }
+}
+
+async fn until(monitor: &Monitor, reach: Reach) {
+    let mut seen = monitor.current();
+    while seen.reach != reach {
+        seen = monitor.changed(seen).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_waits_goes_on_at_once() {
+    let World { paths, monitor, env, dialer } = world();
+    let client = Client::builder(&env)
+        .offline(Offline::WaitUpTo(24 * 3600 * SECOND))
+        .retry(Retry::default().max_attempts(100))
+        .build()
+        .expect("a client");
+    let (connection, _messages) = Connection::builder(&env, "ws://ws.example/").open().expect("a URL");
+    connection.ready().await.expect("open");
+    until(&monitor, Reach::Online).await;
+    tokio::time::advance(SECOND).await;
+
+    paths.set(PathState::none());
+    until(&monitor, Reach::Offline).await;
+    let call = tokio::spawn(client.get("http://api.example/").send());
+    let mut stream = EventStream::builder(&env, "http://sse.example/events").stream().expect("a URL");
+    let event = tokio::spawn(async move { stream.next().await });
+    tokio::time::sleep(3600 * SECOND).await;
+    assert!(!call.is_finished() && !event.is_finished());
+    assert!(!matches!(connection.state(), State::Ready { .. }), "{:?}", connection.state());
+    let dials = dialer.dials();
+
+    let returned = Instant::now();
+    paths.set(wired());
+    let body = call.await.expect("no panic").expect("a response").text().await.expect("a body");
+    let event = event.await.expect("no panic").expect("an event").expect("no error");
+    connection.ready().await.expect("open again");
+    assert_eq!((body.as_str(), &*event.data), ("ok", "hello"));
+    assert_eq!(returned.elapsed(), Duration::ZERO, "nobody waits out a backoff once the network is back");
+    assert_eq!(dialer.dials(), dials + 3, "and nobody dials twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_flaps_takes_nothing_with_it_that_did_not_break() {
+    let World { paths, monitor, env, .. } = world();
+    let (connection, _messages) = Connection::builder(&env, "ws://ws.example/").open().expect("a URL");
+    connection.ready().await.expect("open");
+    tokio::time::sleep(SECOND).await;
+    let before = monitor.current();
+    // Another address comes and goes; the way out stays.
+    for _ in 0..10 {
+        let more = Interface::new(3, "wlan0", InterfaceKind::Wifi);
+        paths.set(wired().with_interface(more));
+        tokio::time::sleep(SECOND).await;
+        paths.set(wired());
+        tokio::time::sleep(SECOND).await;
+    }
+    assert_eq!(monitor.current(), before);
+    assert!(matches!(connection.state(), State::Ready { .. }));
+}
+
+#[tokio::test]
+async fn kept_calls_are_delivered_when_the_network_is_back() {
+    let World { paths, monitor, env, .. } = world();
+    let dir = std::env::temp_dir().join(format!("netcomm-network-{}", std::process::id()));
+    let outbox = netcomm::http::outbox::Outbox::open(&env, &dir).await.expect("an outbox");
+    let client = Client::builder(&env).outbox(outbox.clone()).offline(Offline::Outbox).build().expect("a client");
+    let delivery = outbox.deliver(&client);
+    paths.set(PathState::none());
+    until(&monitor, Reach::Offline).await;
+    for number in 0..10 {
+        let response = client.post("http://api.example/").body(format!("{number}")).send().await.expect("kept");
+        assert!(response.queued().is_some());
+    }
+    assert_eq!(outbox.list().len(), 10);
+    paths.set(wired());
+    outbox.drained().await;
+    assert_eq!(outbox.list().len(), 0);
+    drop((client, delivery));
+    outbox.close().await;
+    std::fs::remove_dir_all(&dir).expect("nobody holds it");
+}
