@@ -5,6 +5,7 @@ mod path;
 mod probe;
 mod quality;
 mod reach;
+mod redactor;
 mod stats;
 
 pub use fan::{Attached, Fan};
@@ -17,6 +18,7 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+pub use redactor::Redactor;
 pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
