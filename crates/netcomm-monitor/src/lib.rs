@@ -7,6 +7,7 @@ mod path;
 mod probe;
 mod quality;
 mod reach;
+mod redactor;
 mod stats;
 mod stream;
 mod suspend;
@@ -34,6 +35,7 @@ pub use reach::{ReachConfig, Reason};
 pub use stats::MetricsExporter;
 #[cfg(feature = "opentelemetry")]
 pub use stats::OpenTelemetryExporter;
+pub use redactor::Redactor;
 pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
