@@ -18,7 +18,6 @@ mod tries;
 
 pub(crate) use shared::Shared;
 
-use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -135,6 +134,8 @@ struct Call<'c> {
     timing: Timing,
     receive: Option<ReceiveTime>,
     meta: Option<Arc<Meta>>,
+    /// What is asked for, until the first hop has it.
+    wanted: Option<Wanted>,
     /// The request on its way down, from the attempt to the wire: passed here once instead of through each step.
     outgoing: Option<http::Request<Body>>,
     lost: Option<Lost>,
@@ -155,12 +156,21 @@ struct Call<'c> {
     found: Option<(crate::cache::Key, Option<crate::cache::Plan>)>,
 }
 
+/// What a call asks for, beside where.
+#[derive(Default)]
+struct Wanted {
+    method: Method,
+    headers: HeaderMap,
+    body: Body,
+}
+
 /// The fields of a request on its way to the attempts.
+#[derive(Clone, Copy)]
 enum Fields<'a> {
     /// Those of the hop, to be dressed for each attempt: cookies and tokens change.
-    Bare(&'a HeaderMap, Option<HeaderValue>),
+    Bare(&'a HeaderMap, Option<&'a HeaderValue>),
     /// Those that were looked at in full.
-    Dressed(Cow<'a, HeaderMap>),
+    Dressed(&'a HeaderMap),
 }
 
 /// What a failed attempt leaves behind.
@@ -207,6 +217,7 @@ impl<'c> Call<'c> {
             timing: Timing::default(),
             receive: None,
             meta: None,
+            wanted: None,
             outgoing: None,
             lost: None,
             end: End::Now(0),
@@ -231,11 +242,12 @@ impl<'c> Call<'c> {
         headers: HeaderMap,
         body: Body,
     ) -> impl Future<Output = Result<Response>> + Send + use<'c> {
+        self.wanted = Some(Wanted { method, headers, body });
         let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
         async move {
             let unfinished = self.unfinished();
             let outcome = {
-                let mut started = pin!(self.start(method, headers, body));
+                let mut started = pin!(self.start());
                 poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
                     (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
                     (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
@@ -299,11 +311,12 @@ impl<'c> Call<'c> {
     }
 
     /// The interceptors around the call, then the hops.
-    async fn start(&mut self, method: Method, headers: HeaderMap, body: Body) -> Result<http::Response<Body>> {
+    async fn start(&mut self) -> Result<http::Response<Body>> {
         let client = self.client;
         if client.inner.call_interceptors.is_empty() {
-            return self.hops(method, headers, body).await;
+            return self.hops().await;
         }
+        let Wanted { method, headers, body } = self.wanted.take().unwrap_or_default();
         let request = assemble(method, self.address.uri.clone(), headers, body);
         self.moment = None;
         let mut end = CallEnd { call: self };
@@ -311,12 +324,8 @@ impl<'c> Call<'c> {
     }
 
     /// The hops from redirect to redirect.
-    async fn hops(
-        &mut self,
-        mut method: Method,
-        mut headers: HeaderMap,
-        mut body: Body,
-    ) -> Result<http::Response<Body>> {
+    async fn hops(&mut self) -> Result<http::Response<Body>> {
+        let Wanted { mut method, mut headers, mut body } = self.wanted.take().unwrap_or_default();
         // An interceptor may run all this again.
         self.redirects.clear();
         self.crossed = self.options.continues.is_some_and(|part_of| part_of.crossed);
@@ -446,7 +455,7 @@ impl<'c> Call<'c> {
         let (value, generation) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
         self.moment = None;
         let spare = generation.and_then(|_| body.try_clone());
-        let response = self.pass(method, headers, Some(value), body).await?;
+        let response = self.pass(method, headers, Some(&value), body).await?;
         let (Some(generation), Some(body), StatusCode::UNAUTHORIZED) = (generation, spare, response.status()) else {
             return Ok(response);
         };
@@ -454,7 +463,7 @@ impl<'c> Call<'c> {
         self.stage = Some(Stage::Credentials);
         credentials.refresh(generation, client.clock(), client.tap()).await.map_err(refused)?;
         let (value, _) = credentials.value(client.clock(), client.tap()).await.map_err(refused)?;
-        self.pass(method, headers, Some(value), body).await
+        self.pass(method, headers, Some(&value), body).await
     }
 
     /// By way of the cache, if there is one.
@@ -462,43 +471,41 @@ impl<'c> Call<'c> {
         &mut self,
         method: &Method,
         headers: &HeaderMap,
-        authorization: Option<HeaderValue>,
+        authorization: Option<&HeaderValue>,
         body: Body,
     ) -> Result<http::Response<Body>> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
             let (key, plan) = self.found();
-            let mut asked = self.ask(cache, key, method, headers, authorization.as_ref(), &body);
+            let mut asked = self.ask(cache, key, method, headers, authorization, &body);
             let plan = match self.look(&asked, plan) {
                 cached::Looked::Answered(response) => return Ok(response),
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,
             };
-            let plan = match self.straight(&asked, plan) {
-                Ok(straight) => {
-                    let fields = Cow::Borrowed(&*asked.fields);
-                    let mut response = self.attempts(method, &Fields::Dressed(fields), body).await?;
-                    return match self.take_at_once(&mut asked, &straight, &mut response) {
-                        true => Ok(response),
-                        false => Box::pin(self.take(&asked, &straight, response)).await,
-                    };
-                }
-                Err(plan) => plan,
+            // Not in the arms of the match: what it looks at would stay in the future beside what comes of it.
+            let straight = match self.straight(&asked, plan) {
+                Ok(straight) => straight,
+                Err(plan) => return Box::pin(self.cached(asked, plan, headers, body)).await,
             };
-            return Box::pin(self.cached(asked, plan, headers, body)).await;
+            let mut response = self.attempts(method, Fields::Dressed(&asked.fields), body).await?;
+            return match self.take_at_once(&mut asked, &straight, &mut response) {
+                true => Ok(response),
+                false => Box::pin(self.take(&asked, &straight, response)).await,
+            };
         }
         if self.shares() && matches!(*method, Method::GET | Method::HEAD) && body.is_empty() {
-            let fields = self.dress(method, headers, authorization.as_ref(), true);
+            let fields = self.dress(method, headers, authorization, true);
             return Box::pin(self.join(self.detached(method, fields))).await;
         }
-        self.attempts(method, &Fields::Bare(headers, authorization), body).await
+        self.attempts(method, Fields::Bare(headers, authorization), body).await
     }
 
     /// One try: one attempt, unless the connection turns out to have been given up by its peer.
     async fn send(
         &mut self,
         method: &Method,
-        fields: &Fields<'_>,
+        fields: Fields<'_>,
         mut body: Body,
         mut reason: Reason,
     ) -> Result<http::Response<Body>> {
@@ -508,9 +515,7 @@ impl<'c> Call<'c> {
             self.timing = Timing { attempt: self.next_attempt(), ..Timing::default() };
             let spare = body.try_clone();
             let dressed = match fields {
-                Fields::Bare(headers, authorization) => {
-                    self.dress(method, headers, authorization.as_ref(), body.is_empty())
-                }
+                Fields::Bare(headers, authorization) => self.dress(method, headers, authorization, body.is_empty()),
                 Fields::Dressed(headers) => headers::copied(headers),
             };
             self.outgoing = Some(assemble(method.clone(), self.address.uri.clone(), dressed, body));
@@ -652,7 +657,8 @@ impl ChainEnd for CallEnd<'_, '_> {
             if !same(&parts.uri, &self.call.address.uri) {
                 self.call.address = self.call.client.resolve(parts.uri)?;
             }
-            self.call.hops(parts.method, parts.headers, body).await
+            self.call.wanted = Some(Wanted { method: parts.method, headers: parts.headers, body });
+            self.call.hops().await
         })
     }
 

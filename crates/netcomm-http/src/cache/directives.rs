@@ -73,11 +73,12 @@ impl ResponseDirectives {
     /// Those of a response. The first of `targets` that it has and that can be read speaks in place of `Cache-Control`
     /// (RFC 9213 §2.2).
     pub(crate) fn of(headers: &HeaderMap, targets: &[HeaderName]) -> Self {
-        targets.iter().find_map(|target| Self::targeted(headers, target)).unwrap_or_else(|| {
-            let mut directives = Self::default();
-            for_each(headers, &CACHE_CONTROL, |name, value| directives.add(name, value));
-            directives
-        })
+        if let Some(directives) = targets.iter().find_map(|target| Self::targeted(headers, target)) {
+            return directives;
+        }
+        let mut directives = Self::default();
+        for_each(headers, &CACHE_CONTROL, |name, value| directives.add(name, value));
+        directives
     }
 
     fn targeted(headers: &HeaderMap, target: &HeaderName) -> Option<Self> {
@@ -187,7 +188,7 @@ impl RequestDirectives {
 
 /// Gives each directive with its value, taken out of its quotes.
 fn for_each(headers: &HeaderMap, name: &HeaderName, mut take: impl FnMut(&[u8], Option<&[u8]>)) {
-    for member in field::members(headers, name) {
+    field::members(headers, name).for_each(|member| {
         let end = member.iter().position(|byte| !is_token(*byte)).unwrap_or(member.len());
         let (name, rest) = member.split_at(end);
         match rest {
@@ -198,7 +199,7 @@ fn for_each(headers: &HeaderMap, name: &HeaderName, mut take: impl FnMut(&[u8], 
             // `max-age = 1`, `max-age;1`: a value that cannot be read.
             _ => take(name, Some(b"?")),
         }
-    }
+    });
 }
 
 /// RFC 9110 §5.6.2.

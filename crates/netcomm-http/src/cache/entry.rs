@@ -18,8 +18,8 @@ pub struct Entry {
     parts: EntryParts,
     /// Its place among the requests of its cache; 0 if it is older than the cache.
     ticket: u64,
-    /// What the cache's rules make of the head; worked out once.
-    terms: OnceLock<Terms>,
+    /// What the cache's rules make of the head; worked out when it is first used, which many an entry never is.
+    terms: OnceLock<Box<Terms>>,
 }
 
 /// Everything that a store has to keep of an entry.
@@ -144,8 +144,8 @@ impl Entry {
         self.parts.segments.iter().map(Segment::bytes).sum()
     }
 
-    /// About how many bytes the entry takes in memory once it is used: its head, with the map that is made of it then, and
-    /// those pieces of its body that lie there.
+    /// About how many bytes the entry takes in memory once it is used: its head, with what is made of it then, and those
+    /// pieces of its body that lie there.
     #[must_use]
     pub fn weight(&self) -> u64 {
         let EntryParts { headers, selecting, segments, .. } = &self.parts;
@@ -156,7 +156,7 @@ impl Entry {
             segments.iter().filter_map(|segment| segment.blob.as_bytes()).map(|bytes| bytes.len() as u64).sum();
         // One lies in the entry itself.
         let pieces = if segments.len() > 1 { size_of_val(&**segments) } else { 0 };
-        (size_of::<Self>() + headers.weight() + selected + pieces) as u64 + body
+        (size_of::<Self>() + size_of::<Terms>() + headers.weight() + selected + pieces) as u64 + body
     }
 
     /// The groups that the response belongs to (RFC 9875 §2).
@@ -170,12 +170,12 @@ impl Entry {
     }
 
     pub(crate) fn terms(&self, make: impl FnOnce(&EntryParts) -> Terms) -> &Terms {
-        self.terms.get_or_init(|| make(&self.parts))
+        self.terms.get_or_init(|| Box::new(make(&self.parts)))
     }
 
     /// The terms, if they were worked out.
     pub(crate) fn known_terms(&self) -> Option<&Terms> {
-        self.terms.get()
+        self.terms.get().map(|terms| &**terms)
     }
 }
 
@@ -206,5 +206,33 @@ impl fmt::Debug for EntryParts {
             .field("length", &self.length)
             .field("segments", &self.segments)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::freshness::Rules;
+
+    #[test]
+    fn an_entry_that_is_never_used_has_no_room_for_terms() {
+        let at = SystemTime::UNIX_EPOCH;
+        let entry = Entry::new(EntryParts {
+            status: StatusCode::OK,
+            headers: Fields::default(),
+            selecting: Selecting::default(),
+            requested_at: at,
+            received_at: at,
+            ttl: None,
+            length: None,
+            segments: Few::default(),
+        });
+        assert!(size_of_val(&entry) < size_of::<EntryParts>() + size_of::<Terms>());
+        let weight = entry.weight();
+        assert!(weight as usize >= size_of_val(&entry) + size_of::<Terms>());
+        assert!(entry.known_terms().is_none());
+        let terms = entry.terms(|parts| Terms::of(parts, &Rules::default())).clone();
+        assert_eq!(entry.known_terms(), Some(&terms));
+        assert_eq!(entry.weight(), weight, "being used makes no entry heavier");
     }
 }

@@ -25,11 +25,9 @@ pub(crate) fn members<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Ite
 /// The members of one value of a list, empty ones included.
 pub(crate) fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(value);
-    // Most values quote nothing: then each comma counts.
-    let quotes = value.contains(&b'"');
     std::iter::from_fn(move || {
         let text = rest?;
-        let comma = if quotes { unquoted_comma(text) } else { text.iter().position(|byte| *byte == b',') };
+        let comma = unquoted_comma(text);
         let member = comma.map_or(text, |at| &text[..at]);
         rest = comma.map(|at| &text[at + 1..]);
         Some(member.trim_ascii())
@@ -38,8 +36,10 @@ pub(crate) fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Where the first comma stands that is in no quoted string.
 fn unquoted_comma(text: &[u8]) -> Option<usize> {
+    // Most values quote nothing.
+    let start = text.iter().position(|byte| matches!(byte, b',' | b'"'))?;
     let (mut quoted, mut escaped) = (false, false);
-    text.iter().position(|&byte| match byte {
+    let comma = text[start..].iter().position(|&byte| match byte {
         _ if escaped => {
             escaped = false;
             false
@@ -54,7 +54,8 @@ fn unquoted_comma(text: &[u8]) -> Option<usize> {
         }
         b',' => !quoted,
         _ => false,
-    })
+    })?;
+    Some(start + comma)
 }
 
 /// A number of seconds (RFC 9111 §1.2.2): digits only. One too large to be held is the largest there is.
@@ -190,6 +191,7 @@ mod tests {
         };
         assert_eq!(members("a, b ,c"), ["a", "b", "c"]);
         assert_eq!(members(r#"a="x, y", b"#), [r#"a="x, y""#, "b"]);
+        assert_eq!(members(r#"a, b="x, y" , c, d"#), ["a", r#"b="x, y""#, "c", "d"]);
         assert_eq!(members(r#"a="x\", y", b"#), [r#"a="x\", y""#, "b"]);
         assert_eq!(members(",a,"), ["", "a", ""]);
         assert_eq!(members(r#""open, b"#), [r#""open, b"#]);

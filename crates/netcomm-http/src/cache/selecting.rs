@@ -14,6 +14,9 @@ const MOST_FIELDS: usize = 32;
 /// name that is none, too many names.
 pub(crate) fn of(response: &HeaderMap, request: &HeaderMap, identity: Option<u64>) -> Option<Selecting> {
     let mut fields: Vec<(HeaderName, Option<Bytes>)> = Vec::new();
+    if !response.contains_key(VARY) {
+        return Some(Selecting { fields, identity });
+    }
     for member in field::members(response, &VARY) {
         let name = HeaderName::from_bytes(member).ok().filter(|name| name != "*")?;
         if fields.iter().any(|(known, _)| *known == name) {

@@ -1,5 +1,6 @@
 //! A call's part in flights: equal requests that are under way at the same time share one answer.
 
+#[cfg(feature = "cache")]
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
@@ -68,7 +69,7 @@ impl Detached {
         // That of its scope runs from the start of each call that takes part.
         call.deadline = None;
         let response = match way {
-            Way::Straight => call.attempts(&method, &Fields::Dressed(Cow::Owned(fields)), Body::empty()).await?,
+            Way::Straight => call.attempts(&method, Fields::Dressed(&fields), Body::empty()).await?,
             #[cfg(feature = "cache")]
             Way::Cached { cache, key, mode, forward } => {
                 let method = &method;

@@ -22,7 +22,7 @@ use crate::trail::Reason;
 #[derive(Clone, Copy)]
 pub(super) struct Tries<'t> {
     pub(super) method: &'t Method,
-    pub(super) fields: &'t Fields<'t>,
+    pub(super) fields: Fields<'t>,
     pub(super) standing: &'t Arc<Standing>,
 }
 
@@ -31,7 +31,7 @@ impl<'c> Call<'c> {
     pub(super) async fn attempts(
         &mut self,
         method: &Method,
-        fields: &Fields<'_>,
+        fields: Fields<'_>,
         body: Body,
     ) -> Result<http::Response<Body>> {
         let network = self.network();
@@ -55,7 +55,7 @@ impl<'c> Call<'c> {
         own.or(self.client.inner.resilience.guards.retry.as_ref()).filter(|retry| retry.attempts > 1)
     }
 
-    async fn tries(&mut self, method: &Method, fields: &Fields<'_>, body: Body) -> Result<http::Response<Body>> {
+    async fn tries(&mut self, method: &Method, fields: Fields<'_>, body: Body) -> Result<http::Response<Body>> {
         let client = self.client;
         let since = self.soon();
         let standing = client.inner.resilience.standing(&self.address.origin, client.clock(), since);
@@ -152,7 +152,7 @@ impl<'c> Call<'c> {
     }
 
     /// Whether the peer may get the request twice.
-    fn may_come_twice(&self, method: &Method, fields: &Fields<'_>) -> bool {
+    fn may_come_twice(&self, method: &Method, fields: Fields<'_>) -> bool {
         let said = self.is_said_idempotent();
         said.unwrap_or_else(|| method.is_idempotent() || fields.own().contains_key(idempotency::KEY))
     }
@@ -280,9 +280,9 @@ impl Seen {
     }
 }
 
-impl Fields<'_> {
+impl<'a> Fields<'a> {
     /// Those that the request has of its own.
-    fn own(&self) -> &HeaderMap {
+    fn own(self) -> &'a HeaderMap {
         match self {
             Fields::Bare(headers, _) => headers,
             Fields::Dressed(headers) => headers,
