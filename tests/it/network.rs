@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netcomm::http::testing::{Reply, ScriptedServer};
-use netcomm::http::{Client, Offline, Retry};
+use netcomm::http::{Client, Offline};
 use netcomm::monitor::{DefaultRoute, Interface, InterfaceAddress, InterfaceKind, ManualPaths, Monitor, PathState};
 use netcomm::sse::EventStream;
 use netcomm::ws::{AcceptOptions, Connection, Socket, State};
@@ -31,7 +31,8 @@ struct World {
 
 fn world() -> World {
     let events = || Reply::status(200).header("content-type", "text/event-stream").body("data: hello\n\n");
-    let server = ScriptedServer::builder().route("/events", events()).handler(|_| Reply::status(200).body("ok")).offline();
+    let server =
+        ScriptedServer::builder().route("/events", events()).handler(|_| Reply::status(200).body("ok")).offline();
     let dialer = ScriptedDialer::new();
     let base = Env::new(dialer.clone(), TokioClock::new());
     let paths = ManualPaths::new(wired());
@@ -49,7 +50,7 @@ fn world() -> World {
                 Endpoint::Tcp { host, .. } if host.to_string() == "ws.example" => {
                     tokio::spawn(async move {
                         let Ok(mut socket) = Socket::accept(end, &AcceptOptions::new(&far)).await else { return };
-                        while let Some(Ok(_)) = socket.receive().await {}
+                        while let Ok(Some(_)) = socket.recv().await {}
                     });
                 }
                 _ => drop(tokio::spawn(server.serve(end))),
@@ -70,11 +71,7 @@ async fn until(monitor: &Monitor, reach: Reach) {
 #[tokio::test(start_paused = true)]
 async fn everything_that_waits_goes_on_at_once() {
     let World { paths, monitor, env, dialer } = world();
-    let client = Client::builder(&env)
-        .offline(Offline::WaitUpTo(24 * 3600 * SECOND))
-        .retry(Retry::default().max_attempts(100))
-        .build()
-        .expect("a client");
+    let client = Client::builder(&env).offline(Offline::WaitUpTo(24 * 3600 * SECOND)).build().expect("a client");
     let (connection, _messages) = Connection::builder(&env, "ws://ws.example/").open().expect("a URL");
     connection.ready().await.expect("open");
     until(&monitor, Reach::Online).await;

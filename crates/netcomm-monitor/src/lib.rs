@@ -13,6 +13,8 @@ mod stream;
 mod suspend;
 #[cfg(feature = "tracing")]
 mod trace;
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+mod transport;
 
 pub use fan::{Attached, Fan};
 pub use monitor::{Monitor, MonitorBuilder, State};
@@ -31,11 +33,11 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+pub use redactor::Redactor;
 #[cfg(feature = "metrics")]
 pub use stats::MetricsExporter;
 #[cfg(feature = "opentelemetry")]
 pub use stats::OpenTelemetryExporter;
-pub use redactor::Redactor;
 pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,
     Requests, Snapshot, Sockets, Stats, StreamEnds, Streams,
@@ -44,3 +46,5 @@ pub use stream::{ObservationFeed, ObservationStream};
 pub use suspend::{SleepClock, SleepWatch};
 #[cfg(feature = "tracing")]
 pub use trace::Trace;
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+pub use transport::{TcpFigures, TcpProbe};
