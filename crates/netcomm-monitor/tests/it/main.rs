@@ -1,1 +1,3 @@
 //! What happens to a monitor, a room per story.
+
+mod quality;
