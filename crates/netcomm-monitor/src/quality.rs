@@ -4,8 +4,11 @@ mod config;
 mod estimator;
 mod forecast;
 mod history;
+mod medians;
 mod samples;
 mod throughput;
+#[cfg(test)]
+mod traces;
 mod trend;
 
 use std::fmt;

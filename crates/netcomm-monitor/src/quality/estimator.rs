@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::forecast::Forecast;
 use super::history::History;
+use super::medians::Medians;
 use super::samples::{Ring, Sample, Samples, Weigh, Weighted, nanos};
 use super::throughput::Throughput;
 use super::trend::{Source, Trend};
@@ -27,6 +28,7 @@ pub struct Estimator {
     downlink: Samples,
     losses: Ring<Loss>,
     outcomes: Ring<Outcome>,
+    medians: Medians,
     min_rtt: Option<u64>,
     http_jitter: Jitter,
     ping_jitter: Jitter,
@@ -85,7 +87,7 @@ impl Jitter {
     }
 }
 
-/// Both directions of time and load; what is typical of networks of that kind, in nanoseconds and bits per second.
+/// What Chromium takes networks of that kind for until it knows better, in nanoseconds and bits per second.
 fn typical(kind: InterfaceKind) -> Kept {
     let (http, transport, kbps) = match kind {
         InterfaceKind::Wired => (90, 33, 1456),
@@ -115,6 +117,7 @@ impl Estimator {
             downlink: ring(),
             losses: Ring::new(config.samples),
             outcomes: Ring::new(config.samples),
+            medians: Medians::new(config.samples),
             min_rtt: None,
             http_jitter: Jitter::default(),
             ping_jitter: Jitter::default(),
@@ -194,10 +197,11 @@ impl Estimator {
 
     /// Bytes came in, of whichever transfer.
     pub fn received(&mut self, at: Instant, bytes: u64) {
-        let (config, http, signal) = (&self.config, &self.http, self.signal);
-        let http_rtt = || Weighted::of(http, Weigh::new(config, at, signal)).median().map(Duration::from_nanos);
-        if let Some(value) = self.throughput.received(config, at, bytes, http_rtt) {
-            self.downlink.push(Sample { at, value, signal });
+        let weigh = self.weigh(at);
+        let (medians, kinds) = (&mut self.medians, [&self.http, &self.transport, &self.ping]);
+        let http_rtt = || medians.of(at, weigh, kinds)[0].map(Duration::from_nanos);
+        if let Some(value) = self.throughput.received(&self.config, at, bytes, http_rtt) {
+            self.downlink.push(Sample { at, value, signal: self.signal });
             self.history.downlink(at, value);
         }
     }
@@ -291,24 +295,19 @@ impl Estimator {
     }
 
     /// Whether a request took so long that it is not the network's doing.
-    fn is_hanging(&self, at: Instant, took: Duration) -> bool {
-        let config = &self.config;
+    fn is_hanging(&mut self, at: Instant, took: Duration) -> bool {
         let weigh = self.weigh(at);
+        let [http, transport, ping] = self.medians.of(at, weigh, [&self.http, &self.transport, &self.ping]);
+        let config = &self.config;
+        let transport = transport.filter(|_| self.transport.len() >= config.min_samples);
+        let ping = ping.filter(|_| self.ping.len() >= config.min_samples);
         let took = took.as_secs_f64() * 1e9;
-        let mut weighted = Weighted::default();
-        let mut is_below = |samples: &Samples, min_samples: usize, factor: f64| {
-            if samples.len() < min_samples.max(1) {
-                return false;
-            }
-            weighted.fill(samples, weigh);
-            weighted.median().is_some_and(|median| took < median as f64 * factor)
-        };
+        let is_below = |median: Option<u64>, factor: f64| median.is_some_and(|median| took < median as f64 * factor);
         // Without any estimate there is nothing that it could be too long for.
-        let is_first = self.http.len() == 0 && self.transport.len().max(self.ping.len()) < config.min_samples.max(1);
-        !(is_first
-            || is_below(&self.ping, config.min_samples, config.hanging_transport)
-            || is_below(&self.transport, config.min_samples, config.hanging_transport)
-            || is_below(&self.http, 1, config.hanging_http))
+        http.or(transport).or(ping).is_some()
+            && !is_below(ping, config.hanging_transport)
+            && !is_below(transport, config.hanging_transport)
+            && !is_below(http, config.hanging_http)
     }
 
     /// The HTTP round trip within what transport and pings make possible.
@@ -406,6 +405,7 @@ impl Estimator {
         }
         self.losses.clear();
         self.outcomes.clear();
+        self.medians.clear();
         self.min_rtt = None;
         self.http_jitter = Jitter::default();
         self.ping_jitter = Jitter::default();
@@ -423,4 +423,263 @@ fn duration(nanos: Option<u64>) -> Option<Duration> {
 fn most(samples: [&Weighted; 3]) -> &Weighted {
     let [first, rest @ ..] = samples;
     rest.into_iter().fold(first, |most, other| if other.total() > most.total() { other } else { most })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::EffectiveType;
+    use super::*;
+    use crate::path::{DefaultRoute, Interface, PathState};
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn key(name: &str, kind: InterfaceKind) -> Option<NetworkKey> {
+        let route = DefaultRoute::new(2, None);
+        let state = PathState::none().with_interface(Interface::new(2, name, kind));
+        state.with_default(netcomm_core::AddressFamily::V4, Some(route)).network_key()
+    }
+
+    fn fresh() -> (Instant, Estimator) {
+        (Instant::now(), Estimator::new(QualityConfig::new()))
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_nobody_measured() {
+        let (at, estimator) = fresh();
+        assert_eq!(estimator.quality(at), Quality::default());
+        assert!(estimator.history().points(at, ms(60_000)).is_empty());
+    }
+
+    #[test]
+    fn http_lies_between_what_transport_and_pings_make_possible() {
+        for (http, transport, ping, expected) in [
+            (100, 40, 50, 100),
+            (100, 120, 50, 120),
+            (100, 40, 130, 130),
+            (400, 40, 50, 150),
+            // More than three pings: the upper bound has the last word.
+            (100, 400, 50, 150),
+        ] {
+            let (at, mut estimator) = fresh();
+            for sample in 0..5 {
+                assert_eq!(estimator.quality(at).http_rtt, (sample > 0).then_some(ms(http)), "too few to bound it");
+                estimator.http_rtt(at, ms(http));
+                estimator.transport(at, TransportSample::new(ms(transport)));
+                estimator.ping_rtt(at, ms(ping));
+            }
+            assert_eq!(estimator.quality(at).http_rtt, Some(ms(expected)), "{http} {transport} {ping}");
+        }
+    }
+
+    #[test]
+    fn no_bounds_where_none_are_wanted() {
+        let at = Instant::now();
+        let mut estimator = Estimator::new(QualityConfig::new().with_lower_bound(0.0).with_upper_bound(0.0));
+        for _ in 0..5 {
+            estimator.http_rtt(at, ms(400));
+            estimator.transport(at, TransportSample::new(ms(900)));
+            estimator.ping_rtt(at, ms(50));
+        }
+        assert_eq!(estimator.quality(at).http_rtt, Some(ms(400)));
+    }
+
+    #[test]
+    fn a_server_that_keeps_its_answer_back_says_nothing_of_the_network() {
+        let (at, mut estimator) = fresh();
+        estimator.http_rtt(at, ms(100));
+        for (took, is_taken) in [(500, true), (600, false), (599, true), (1, true), (30_000, false)] {
+            let before = estimator.quality(at).samples;
+            estimator.http_rtt(at, ms(took));
+            assert_eq!(estimator.quality(at).samples > before, is_taken, "{took}");
+            // The median stays at 100.
+            estimator.http_rtt(at, ms(100));
+            estimator.http_rtt(at, ms(100));
+        }
+        for _ in 0..5 {
+            estimator.transport(at, TransportSample::new(ms(200)));
+        }
+        for (took, is_taken) in [(1599, true), (1600, false)] {
+            let before = estimator.quality(at).samples;
+            estimator.http_rtt(at, ms(took));
+            assert_eq!(estimator.quality(at).samples > before, is_taken, "{took}");
+        }
+    }
+
+    #[test]
+    fn a_network_that_became_slow_is_noticed_by_http_alone() {
+        let (at, mut estimator) = fresh();
+        for _ in 0..20 {
+            estimator.http_rtt(at, ms(50));
+        }
+        let later = at + ms(60_000);
+        for _ in 0..2 {
+            estimator.http_rtt(later, ms(2500));
+        }
+        assert_eq!(estimator.quality(later).samples, 20, "two may hang");
+        for _ in 0..15 {
+            estimator.http_rtt(later, ms(2500));
+        }
+        let quality = estimator.quality(later);
+        assert_eq!((quality.http_rtt, quality.effective), (Some(ms(2500)), Some(EffectiveType::Slow2g)));
+    }
+
+    #[test]
+    fn a_slow_network_is_believed_from_the_first_answer() {
+        let (at, mut estimator) = fresh();
+        estimator.http_rtt(at, ms(2500));
+        assert_eq!(estimator.quality(at).effective, Some(EffectiveType::Slow2g));
+    }
+
+    #[test]
+    fn the_best_figure_is_the_one_that_is_fresh() {
+        let (at, mut estimator) = fresh();
+        estimator.ping_rtt(at, ms(40));
+        estimator.http_rtt(at, ms(90));
+        assert_eq!(estimator.quality(at).rtt, Some(ms(40)));
+        let later = at + ms(120_000);
+        estimator.http_rtt(later, ms(95));
+        assert_eq!(estimator.quality(later).rtt, Some(ms(95)), "the ping is two minutes old");
+        estimator.transport(later, TransportSample::new(ms(60)));
+        assert_eq!(estimator.quality(later).rtt, Some(ms(60)));
+        let much_later = at + ms(1_200_000);
+        assert_eq!(estimator.quality(much_later).rtt, Some(ms(95)), "all are old, HTTP has the most");
+    }
+
+    #[test]
+    fn jitter_as_rfc_3550_6_4_1_or_as_tcp_has_it() {
+        let (at, mut estimator) = fresh();
+        estimator.http_rtt(at, ms(100));
+        assert_eq!(estimator.quality(at).jitter, None);
+        estimator.http_rtt(at, ms(116));
+        assert_eq!(estimator.quality(at).jitter, Some(ms(1)));
+        estimator.http_rtt(at, ms(100));
+        assert_eq!(estimator.quality(at).jitter, Some(Duration::from_micros(1937) + Duration::from_nanos(500)));
+        estimator.ping_rtt(at, ms(40));
+        estimator.ping_rtt(at, ms(72));
+        assert_eq!(estimator.quality(at).jitter, Some(ms(2)));
+        estimator.transport(at, TransportSample::new(ms(50)).with_rtt_var(ms(9)));
+        assert_eq!(estimator.quality(at).jitter, Some(ms(9)));
+    }
+
+    #[test]
+    fn loss_and_failures_forget() {
+        let (at, mut estimator) = fresh();
+        estimator.transport(at, TransportSample::new(ms(50)));
+        assert_eq!((estimator.quality(at).loss, estimator.quality(at).failures), (None, None), "nothing was sent");
+        estimator.transport(at, TransportSample::new(ms(50)).with_segments(100, 10));
+        estimator.outcome(at, false);
+        let quality = estimator.quality(at);
+        assert_eq!((quality.loss, quality.failures), (Some(0.1), Some(1.0)));
+        let later = at + ms(60_000);
+        estimator.transport(later, TransportSample::new(ms(50)).with_segments(50, 0));
+        estimator.outcome(later, true);
+        let quality = estimator.quality(later);
+        assert!((quality.loss.unwrap() - 0.05).abs() < 1e-9, "{quality:?}");
+        assert!((quality.failures.unwrap() - 1.0 / 3.0).abs() < 1e-9, "{quality:?}");
+        estimator.transport(later, TransportSample::new(ms(50)).with_segments(0, 9));
+        assert!(estimator.quality(later).loss.unwrap() <= 1.0);
+    }
+
+    #[test]
+    fn the_shortest_round_trip_stays() {
+        let (at, mut estimator) = fresh();
+        for min_rtt in [30, 20, 25] {
+            estimator.transport(at, TransportSample::new(ms(50)).with_min_rtt(ms(min_rtt)));
+        }
+        assert_eq!(estimator.quality(at + ms(1_000_000)).min_rtt, Some(ms(20)));
+    }
+
+    #[test]
+    fn confidence_grows_with_samples_and_fades_with_time() {
+        let (at, mut estimator) = fresh();
+        for (samples, expected) in [(1, 0.206), (5, 0.685), (20, 0.990)] {
+            while estimator.quality(at).samples < samples {
+                estimator.ping_rtt(at, ms(10));
+            }
+            assert!((estimator.quality(at).confidence - expected).abs() < 0.001, "{samples}");
+        }
+        assert!((estimator.quality(at + ms(120_000)).confidence - 0.685).abs() < 0.001);
+        assert!(estimator.quality(at + ms(3_600_000)).confidence < 1e-6);
+    }
+
+    #[test]
+    fn a_downlink_of_five_transfers() {
+        let (at, mut estimator) = fresh();
+        for _ in 0..5 {
+            estimator.transfer_began(at);
+        }
+        estimator.received(at + ms(1000), 125_000);
+        assert_eq!((estimator.transfers(), estimator.quality(at + ms(1000)).downlink_kbps), (5, Some(1000.0)));
+        estimator.http_rtt(at, ms(2000));
+        assert_eq!(estimator.quality(at + ms(1000)).downlink_kbps, Some(140.0), "no slow-2g has more");
+    }
+
+    #[test]
+    fn networks_are_known_again() {
+        let (at, mut estimator) = fresh();
+        let (home, office) = (key("wlan0", InterfaceKind::Wifi), key("eth0", InterfaceKind::Wired));
+        estimator.http_rtt(at, ms(80));
+        estimator.network(at, home.clone());
+        assert_eq!(estimator.quality(at).http_rtt, Some(ms(80)), "the first word only names it");
+        estimator.network(at, home.clone());
+        estimator.transport(at, TransportSample::new(ms(30)).with_rtt_var(ms(3)).with_min_rtt(ms(20)));
+        estimator.outcome(at, false);
+        estimator.network(at, office);
+        assert_eq!(estimator.quality(at), Quality::default());
+        assert_eq!(estimator.forecast(at).samples, 0);
+        estimator.http_rtt(at, ms(10));
+        estimator.network(at, None);
+        assert_eq!(estimator.quality(at), Quality::default());
+        estimator.network(at, home);
+        let quality = estimator.quality(at);
+        assert_eq!((quality.http_rtt, quality.transport_rtt), (Some(ms(80)), Some(ms(30))));
+        assert_eq!((quality.jitter, quality.min_rtt), (Some(ms(3)), Some(ms(20))));
+        assert_eq!((quality.samples, quality.failures), (2, None));
+    }
+
+    #[test]
+    fn ten_networks_are_remembered_and_the_eleventh_displaces_the_first() {
+        let (at, mut estimator) = fresh();
+        for network in 0..12 {
+            estimator.network(at, key(&format!("net{network}"), InterfaceKind::Wifi));
+            estimator.http_rtt(at, ms(100 + network));
+        }
+        for (network, expected) in [(0, None), (1, Some(ms(101)))] {
+            let mut estimator = Estimator { left: estimator.left.clone(), ..Estimator::new(QualityConfig::new()) };
+            estimator.network(at, None);
+            estimator.network(at, key(&format!("net{network}"), InterfaceKind::Wifi));
+            assert_eq!(estimator.quality(at).http_rtt, expected, "{network}");
+        }
+        assert_eq!(estimator.left.len(), 10);
+    }
+
+    #[test]
+    fn start_values_where_they_are_wanted() {
+        let at = Instant::now();
+        let mut estimator = Estimator::new(QualityConfig::new().with_start_values(true));
+        estimator.network(at, key("wlan0", InterfaceKind::Wifi));
+        let quality = estimator.quality(at);
+        assert_eq!((quality.http_rtt, quality.transport_rtt), (Some(ms(116)), Some(ms(66))));
+        assert_eq!((quality.downlink_kbps, quality.confidence, quality.samples), (Some(2658.0), 0.0, 0));
+        estimator.http_rtt(at, ms(300));
+        assert_eq!((estimator.quality(at).http_rtt, estimator.quality(at).transport_rtt), (Some(ms(300)), None));
+    }
+
+    #[test]
+    fn another_signal_makes_old_samples_count_less() {
+        let (at, mut estimator) = fresh();
+        estimator.signal(Some(4));
+        for _ in 0..4 {
+            estimator.ping_rtt(at, ms(10));
+        }
+        estimator.signal(Some(0));
+        for _ in 0..2 {
+            estimator.ping_rtt(at, ms(200));
+        }
+        assert_eq!(estimator.quality(at).rtt, Some(ms(200)));
+        estimator.signal(None);
+        assert_eq!(estimator.quality(at).rtt, Some(ms(10)));
+    }
 }

@@ -132,6 +132,8 @@ impl Step {
 #[derive(Debug)]
 pub struct History {
     origin: Option<Instant>,
+    /// When the current step ends: a comparison is all that most samples take.
+    turns: Option<Instant>,
     fine: Ring<Step>,
     coarse: Ring<Step>,
     current: Step,
@@ -228,6 +230,7 @@ impl History {
     pub(super) fn new() -> Self {
         Self {
             origin: None,
+            turns: None,
             fine: Ring::new(FINE_STEPS),
             coarse: Ring::new(COARSE_STEPS),
             current: Step::new(0),
@@ -290,16 +293,22 @@ impl History {
 
     /// The step of that time; the current one for what comes late.
     fn at(&mut self, at: Instant) -> &mut Step {
-        let origin = *self.origin.get_or_insert(at);
-        let second = at.saturating_duration_since(origin).as_secs();
-        if second >= self.current.second + FINE_SECONDS {
-            self.turn(second);
+        if self.turns.is_none_or(|turns| at >= turns) {
+            self.turn(at);
         }
         &mut self.current
     }
 
-    fn turn(&mut self, second: u64) {
-        let next = Step::new(second - second % FINE_SECONDS);
+    #[cold]
+    fn turn(&mut self, at: Instant) {
+        let origin = *self.origin.get_or_insert(at);
+        let second = self.second(at);
+        let begin = second - second % FINE_SECONDS;
+        self.turns = origin.checked_add(Duration::from_secs(begin.saturating_add(FINE_SECONDS)));
+        if begin <= self.current.second {
+            return;
+        }
+        let next = Step::new(begin);
         let ended = std::mem::replace(&mut self.current, next);
         self.gathered.merge(&ended);
         if !ended.is_empty() {
@@ -343,4 +352,89 @@ impl Step {
 
 const fn is_fine(span: Duration) -> bool {
     span.as_secs() <= FINE_SECONDS * FINE_STEPS as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn percentiles_are_right_within_an_eighth() {
+        let mut histogram = Histogram::new();
+        let values: Vec<u64> = (0..1000).map(|step| 100_000 + step * step * 2000).collect();
+        for value in &values {
+            histogram.add(RTT_OCTAVE, *value);
+        }
+        for share in [0.01, 0.1, 0.5, 0.9, 0.95, 0.999, 1.0] {
+            let exact = values[((1000.0 * share) as usize).max(1) - 1] as f64;
+            let found = histogram.percentile(RTT_OCTAVE, share).unwrap() as f64;
+            assert!((found / exact - 1.0).abs() <= 0.125, "{share}: {found} {exact}");
+        }
+    }
+
+    #[test]
+    fn values_beyond_its_range_are_its_ends() {
+        for value in [0, 1, 5, u64::MAX] {
+            let mut histogram = Histogram::new();
+            histogram.add(RTT_OCTAVE, value);
+            assert_eq!(histogram.percentile(RTT_OCTAVE, 0.5), Some(value));
+        }
+        assert_eq!(Histogram::new().percentile(RTT_OCTAVE, 0.5), None);
+    }
+
+    #[test]
+    fn a_full_histogram_keeps_its_proportions() {
+        let mut histogram = Histogram::new();
+        for _ in 0..100_000 {
+            histogram.add(RTT_OCTAVE, 1_000_000);
+            histogram.add(RTT_OCTAVE, 1_000_000);
+            histogram.add(RTT_OCTAVE, 64_000_000);
+        }
+        let bound = |share: f64| histogram.percentile(RTT_OCTAVE, share).unwrap();
+        assert!(bound(0.6) < 2_000_000 && bound(0.72) > 50_000_000, "{} {}", bound(0.6), bound(0.72));
+    }
+
+    #[test]
+    fn an_hour_in_steps_of_ten_seconds_and_a_day_in_steps_of_five_minutes() {
+        let start = Instant::now();
+        let mut history = History::new();
+        for second in 0..2 * 86_400 {
+            history.rtt(start + seconds(second), 1_000_000 * (1 + second / 3600));
+            history.outcome(start + seconds(second), second % 4 > 0);
+        }
+        let end = start + seconds(2 * 86_400 - 1);
+        let hour = history.points(end, seconds(3600));
+        assert_eq!(hour.len(), 361, "an hour, and the step in which it begins");
+        assert!(hour.iter().all(|point| point.samples == 10 && point.length == seconds(10)));
+        assert!(hour.windows(2).all(|pair| pair[0].ago == pair[1].ago + seconds(10)));
+        let day = history.points(end, seconds(86_400));
+        assert!((288..=289).contains(&day.len()), "{}", day.len());
+        assert!(day.iter().all(|point| point.samples == 300 && point.failures == Some(0.25)), "{:?}", day.last());
+        assert_eq!(history.points(end, seconds(60)).len(), 7);
+        let over = history.over(end, seconds(86_400));
+        assert!((300 * 288..=300 * 289).contains(&over.point().samples), "{:?}", over.point());
+        let median = over.rtt(0.5).unwrap().as_secs_f64() * 1000.0;
+        assert!((median / 36.0 - 1.0).abs() < 0.13, "{median}");
+        assert_eq!(history.over(end, seconds(0)).point().rtt_p95, Some(Duration::from_millis(48)));
+    }
+
+    #[test]
+    fn gaps_take_no_room() {
+        let start = Instant::now();
+        let mut history = History::new();
+        history.downlink(start, 1_000_000);
+        history.segments(start + seconds(100_000), 10, 1);
+        history.http_rtt(start + seconds(100_000), 5_000_000);
+        let now = start + seconds(100_005);
+        let points = history.points(now, seconds(3600));
+        assert_eq!((points.len(), points[0].loss), (1, Some(0.1)));
+        assert_eq!((points[0].http_rtt_p50, points[0].rtt_p50), (Some(Duration::from_millis(5)), None));
+        let all = history.points(now, seconds(200_000));
+        assert_eq!((all.len(), all[0].downlink_kbps), (2, Some(1000.0)));
+        assert!(history.points(start, seconds(10)).len() <= 2, "asked of the past");
+    }
 }

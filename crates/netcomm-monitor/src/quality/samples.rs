@@ -89,15 +89,19 @@ impl Weigh {
 }
 
 /// Samples in order of their values, each with its weight.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Weighted {
     items: Vec<(u64, f64)>,
     total: f64,
 }
 
 impl Weighted {
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self { items: Vec::with_capacity(capacity), total: 0.0 }
+    }
+
     pub(super) fn of(samples: &Samples, weigh: Weigh) -> Self {
-        let mut weighted = Self::default();
+        let mut weighted = Self::with_capacity(samples.len());
         weighted.fill(samples, weigh);
         weighted
     }

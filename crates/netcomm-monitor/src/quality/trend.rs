@@ -1,6 +1,6 @@
 //! What changed lately: the last minute and a half in slots of a second, and the signs in them that a network is about to go.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::samples::Ring;
 
@@ -72,6 +72,8 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct Trend {
     origin: Option<Instant>,
+    /// When the current slot ends: a comparison is all that most samples take.
+    turns: Option<Instant>,
     slots: Ring<Slot>,
     current: Slot,
     last: [Option<u32>; 3],
@@ -88,8 +90,12 @@ pub(super) struct Signs {
     pub(super) jitter_rise: f64,
     /// The share of segments sent again, lately.
     pub(super) loss: f64,
+    /// The same in the minute before.
+    pub(super) loss_before: f64,
     /// The share of attempts that failed, lately.
     pub(super) failures: f64,
+    /// The same in the minute before.
+    pub(super) failures_before: f64,
     /// Failures since the last success.
     pub(super) in_a_row: u32,
     /// Round trips and outcomes it rests on.
@@ -98,7 +104,14 @@ pub(super) struct Signs {
 
 impl Trend {
     pub(super) fn new() -> Self {
-        Self { origin: None, slots: Ring::new(SLOTS), current: Slot::default(), last: [None; 3], in_a_row: 0 }
+        Self {
+            origin: None,
+            turns: None,
+            slots: Ring::new(SLOTS),
+            current: Slot::default(),
+            last: [None; 3],
+            in_a_row: 0,
+        }
     }
 
     /// Another network: what was has nothing to do with what comes.
@@ -132,23 +145,15 @@ impl Trend {
 
     pub(super) fn signs(&self, at: Instant) -> Signs {
         let now = self.second(at);
-        let (mut short, mut recent, mut long) = (Slot::default(), Slot::default(), Slot::default());
-        for slot in self.slots.iter().chain([&self.current]) {
-            match now.saturating_sub(slot.second) {
-                age if age < SHORT => {
-                    short.add(slot);
-                    recent.add(slot);
-                }
-                age => {
-                    if age < SHORT * 2 {
-                        recent.add(slot);
-                    }
-                    if age < SHORT + LONG {
-                        long.add(slot);
-                    }
-                }
-            }
-        }
+        // Round trips are many, and tell after 5 s; losses are few, and take 10 s.
+        let sum = |from: u64, to: u64| {
+            let mut sum = Slot::default();
+            let slots = self.slots.iter().chain([&self.current]);
+            slots.filter(|slot| (from..to).contains(&now.saturating_sub(slot.second))).for_each(|slot| sum.add(slot));
+            sum
+        };
+        let (short, long) = (sum(0, SHORT), sum(SHORT, SHORT + LONG));
+        let (recent, before) = (sum(0, SHORT * 2), sum(SHORT * 2, SHORT * 2 + LONG));
         let (mut rise, mut jitter, mut weight) = (0.0, 0.0, 0.0);
         for (short, long) in short.logs.iter().zip(long.logs).filter(|(short, long)| short.count > 0 && long.count > 1)
         {
@@ -166,7 +171,9 @@ impl Trend {
             rtt_rise: rise / weight,
             jitter_rise: jitter / weight,
             loss: share(recent.again as f64, recent.segments as f64, 20.0),
+            loss_before: share(before.again as f64, before.segments as f64, 20.0),
             failures: share(recent.failed.into(), recent.ended.into(), 1.0),
+            failures_before: share(before.failed.into(), before.ended.into(), 1.0),
             in_a_row: if recent.failed > 0 { self.in_a_row } else { 0 },
             samples: samples(&short).saturating_add(samples(&long)),
         }
@@ -178,13 +185,21 @@ impl Trend {
 
     /// The slot of that time; the current one for what comes late.
     fn at(&mut self, at: Instant) -> &mut Slot {
-        self.origin.get_or_insert(at);
+        if self.turns.is_none_or(|turns| at >= turns) {
+            self.turn(at);
+        }
+        &mut self.current
+    }
+
+    #[cold]
+    fn turn(&mut self, at: Instant) {
+        let origin = *self.origin.get_or_insert(at);
         let second = self.second(at);
+        self.turns = origin.checked_add(Duration::from_secs(second.saturating_add(1)));
         if second > self.current.second {
             let ended = std::mem::replace(&mut self.current, Slot { second, ..Slot::default() });
             self.slots.push(ended);
         }
-        &mut self.current
     }
 }
 
@@ -193,4 +208,64 @@ fn log2(nanos: u64) -> u32 {
     let top = (nanos | 16).ilog2();
     let sixteenth = (nanos >> (top - 4)) & 15;
     top * 16 + sixteenth as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn sixteenths_of_octaves() {
+        for (nanos, expected) in [(0, 64), (16, 64), (32, 80), (24, 72), (1 << 30, 480), (u64::MAX, 63 * 16 + 15)] {
+            assert_eq!(log2(nanos), expected, "{nanos}");
+        }
+    }
+
+    #[test]
+    fn round_trips_that_double() {
+        let (start, mut trend) = (Instant::now(), Trend::new());
+        for second in 0..65 {
+            let nanos = if second < 60 { 64 * MS } else { 128 * MS };
+            trend.rtt(start + seconds(second), Source::Ping, nanos);
+            // Of another source, and as it always was.
+            trend.rtt(start + seconds(second), Source::Http, 500 * MS);
+        }
+        let signs = trend.signs(start + seconds(64));
+        assert!((signs.rtt_rise - 0.5).abs() < 0.01, "{signs:?}");
+        assert!((signs.jitter_rise - 0.1).abs() < 0.02, "{signs:?}");
+        assert_eq!(signs.samples, 130);
+    }
+
+    #[test]
+    fn losses_and_failures_lately_and_before() {
+        let (start, mut trend) = (Instant::now(), Trend::new());
+        for second in 0..70 {
+            let at = start + seconds(second);
+            trend.segments(at, 10, u64::from(second >= 60) * 3);
+            trend.outcome(at, second < 60 || second % 2 == 0);
+        }
+        let signs = trend.signs(start + seconds(69));
+        assert_eq!((signs.loss, signs.loss_before), (0.25, 0.0));
+        assert!((signs.failures - 5.0 / 11.0).abs() < 1e-9, "{signs:?}");
+        assert_eq!((signs.failures_before, signs.in_a_row), (0.0, 1));
+        let later = trend.signs(start + seconds(300));
+        assert_eq!(later, Signs::default(), "long ago");
+    }
+
+    #[test]
+    fn another_network_begins_anew() {
+        let (start, mut trend) = (Instant::now(), Trend::new());
+        trend.rtt(start + seconds(5), Source::Ping, MS);
+        trend.outcome(start + seconds(6), false);
+        trend.clear();
+        assert_eq!(trend.signs(start + seconds(6)), Signs::default());
+        trend.outcome(start, false);
+        assert_eq!(trend.signs(start + seconds(6)).in_a_row, 1, "what comes late counts now");
+    }
 }

@@ -11,3 +11,4 @@ mod stats;
 #[cfg(feature = "tracing")]
 mod trace;
 mod traffic;
+mod quality;
