@@ -64,6 +64,7 @@ impl Task {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // From here on an order wakes this task.
         self.obey(cx);
+        let mut has_delivered = false;
         for _ in 0..BATCH {
             if !self.orders.is_empty() {
                 self.obey(cx);
@@ -80,10 +81,18 @@ impl Task {
             self.look();
             if let Some(event) = self.stream.event_at_hand() {
                 self.deliver(event);
+                has_delivered = true;
                 continue;
             }
+            // Listeners take what is there before more is read: what waits stays small, and in the processor's cache.
+            if has_delivered {
+                break;
+            }
             match ready!(self.stream.poll_notice(cx)) {
-                Some(Notice::Event(event)) => self.deliver(event),
+                Some(Notice::Event(event)) => {
+                    self.deliver(event);
+                    has_delivered = true;
+                }
                 Some(notice) => self.tell(&notice),
                 None => return Poll::Ready(()),
             }
