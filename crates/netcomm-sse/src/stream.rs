@@ -135,7 +135,22 @@ impl EventStream {
         self.drive.set_filter(filter);
     }
 
+    /// The next event, if it has come and nothing happened before it.
+    #[inline]
+    pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
+        self.drive.event_at_hand()
+    }
+
+    #[inline]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
+        match self.event_at_hand() {
+            Some(event) => Poll::Ready(Some(Ok(event))),
+            None => self.poll_for_event(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_for_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
         loop {
             match ready!(self.poll_notice(cx)) {
                 Some(Notice::Event(event)) => return Poll::Ready(Some(Ok(event))),

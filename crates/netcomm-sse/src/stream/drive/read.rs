@@ -9,7 +9,7 @@ use netcomm_core::{Error, ErrorKind, Event as Observed, Interest, Observation, P
 
 use super::{Drive, Phase};
 use crate::event::Event;
-use crate::parser::Item;
+use crate::parser::{Item, ParseError};
 use crate::state::{End, Notice};
 
 const OPERATION: &str = "read event stream";
@@ -19,17 +19,47 @@ const OPERATION: &str = "read event stream";
 const MOST_IN_A_ROW: u32 = 64;
 
 impl Drive {
+    /// The next event, if it has come, is wanted, and nothing is to be told before it. It saves the events of a busy stream
+    /// the way through all that else may happen; what comes instead of an event is told by the next poll.
+    #[inline]
+    pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
+        if !self.notes.is_empty() || !matches!(self.phase, Phase::Read { .. }) {
+            return None;
+        }
+        let item = self.parser.next_item()?;
+        self.idle.pause();
+        match item {
+            Ok(Item::Event(event)) if self.is_plain() => {
+                self.count(&event);
+                Some(event)
+            }
+            item => {
+                self.set_aside(item);
+                None
+            }
+        }
+    }
+
+    /// Whether all that there is to do with an event is to hand it on.
+    fn is_plain(&self) -> bool {
+        self.sentinel.is_none() && self.resumed_after.is_none()
+    }
+
+    #[cold]
+    fn set_aside(&mut self, item: Result<Item, ParseError>) {
+        if let Some(notice) = self.item(item) {
+            // Before an event that waits behind it.
+            self.notes.push_front(notice);
+        }
+    }
+
     /// The next thing that the stream says; `None` if it is over, or has something to tell.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
         loop {
             let Phase::Read { body, .. } = &mut self.phase else { return Poll::Ready(None) };
             if let Some(item) = self.parser.next_item() {
                 self.idle.pause();
-                return Poll::Ready(match item {
-                    Ok(Item::Event(event)) => self.event(event),
-                    Ok(item) => self.said(item),
-                    Err(error) => self.too_large(error.into()),
-                });
+                return Poll::Ready(self.item(item));
             }
             if self.in_a_row >= MOST_IN_A_ROW {
                 cx.waker().wake_by_ref();
@@ -57,16 +87,29 @@ impl Drive {
         }
     }
 
-    fn event(&mut self, event: Event) -> Option<Notice> {
-        if self.sentinel.as_ref().is_some_and(|sentinel| *sentinel == event.data) {
-            self.close(End::Sentinel);
-            return None;
+    fn item(&mut self, item: Result<Item, ParseError>) -> Option<Notice> {
+        match item {
+            Ok(Item::Event(event)) => self.event(event),
+            Ok(item) => self.said(item),
+            Err(error) => self.too_large(error.into()),
         }
+    }
+
+    #[inline]
+    fn count(&mut self, event: &Event) {
         self.counts.events += 1;
         self.env.tap().emit(Interest::MESSAGE, || {
             let event = Observed::EventReceived { bytes: event.data.len() };
             Observation::new(self.env.clock().now(), event).with_call(self.call, None)
         });
+    }
+
+    fn event(&mut self, event: Event) -> Option<Notice> {
+        if self.sentinel.as_ref().is_some_and(|sentinel| *sentinel == event.data) {
+            self.close(End::Sentinel);
+            return None;
+        }
+        self.count(&event);
         if let Some(after) = self.resumed_after.take()
             && self.gaps.as_ref().is_some_and(|gaps| gaps(&after, &event))
         {
