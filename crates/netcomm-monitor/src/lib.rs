@@ -5,6 +5,7 @@ mod path;
 mod probe;
 mod quality;
 mod reach;
+mod recorder;
 mod redactor;
 mod stats;
 
@@ -18,6 +19,10 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+pub use recorder::{
+    Decided, Detail, Dropped, Entry, EntryAttempt, EntryBody, EntryConnection, EntryDecision, EntryEnd, EntryEvents,
+    EntryHead, EntryMessage, EntrySocket, EntryTimings, Recorder, RecorderBuilder,
+};
 pub use redactor::Redactor;
 pub use stats::{
     Attempts, Bucket, Calls, Closed, Connections, Decisions, Dns, Ended, Held, Histogram, Latency, Messages, Origin,

@@ -1,3 +1,6 @@
 //! What happens to a monitor, a room per story.
 
+mod canary;
+mod recorder;
+mod stage;
 mod stats;
