@@ -19,6 +19,8 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+#[cfg(feature = "har")]
+pub use recorder::write_har;
 pub use recorder::{
     Decided, Detail, Dropped, Entry, EntryAttempt, EntryBody, EntryConnection, EntryDecision, EntryEnd, EntryEvents,
     EntryHead, EntryMessage, EntrySocket, EntryTimings, Recorder, RecorderBuilder,

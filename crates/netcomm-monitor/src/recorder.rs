@@ -3,6 +3,8 @@
 mod apply;
 mod body;
 mod entry;
+#[cfg(feature = "har")]
+mod har;
 mod ring;
 mod timings;
 
@@ -18,6 +20,8 @@ pub use self::entry::{
     Decided, Entry, EntryAttempt, EntryConnection, EntryDecision, EntryEnd, EntryEvents, EntryHead, EntryMessage,
     EntrySocket,
 };
+#[cfg(feature = "har")]
+pub use self::har::write_har;
 use self::ring::{Bounds, Ring};
 pub use self::timings::EntryTimings;
 use crate::redactor::Redactor;

@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use netcomm_core::{is_secret_header, is_secret_query};
 
 pub(crate) use self::body::BodyScan;
+#[cfg(feature = "har")]
+pub(crate) use self::text::unescaped;
 
 /// What stands in the place of a secret.
 pub(crate) const HIDDEN: &str = "***";

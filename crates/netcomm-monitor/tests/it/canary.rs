@@ -119,6 +119,16 @@ async fn what_is_kept_holds_no_secret() {
     assert!(text.contains("\"other\":[1]") && text.contains("\"pin\":\"***\""), "{text}");
 }
 
+#[cfg(feature = "har")]
+#[tokio::test(start_paused = true)]
+async fn what_is_exported_holds_no_secret() {
+    let stage = stage(server(), |builder| builder.redactor(careful()));
+    played(&stage, &stage.env).await;
+    let har = stage.recorder.to_har();
+    assert!(!har.contains(CANARY), "{har}");
+    assert!(har.contains("password=***") && har.contains("token=***"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn observations_hold_no_secret_unless_contents_are_asked_for() {
     let stage = stage(server(), |builder| builder);
