@@ -81,6 +81,16 @@ static PEERS: &[Peer] = &[
         serves: "WebSocket against Python's common server",
         source: Source::Pip { package: "websockets", version: "17.4" },
     },
+    Peer {
+        name: "har-validator",
+        serves: "exports against the schemas of HAR 1.2, with node",
+        source: Source::Npm { package: "har-validator", version: "5.1.5" },
+    },
+    Peer {
+        name: "haralyzer",
+        serves: "exports against a common reader of HAR",
+        source: Source::Pip { package: "haralyzer", version: "2.4.0" },
+    },
 ];
 
 /// Installs what is missing and says what could not be had; the rest goes on without it.

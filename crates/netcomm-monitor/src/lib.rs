@@ -7,6 +7,7 @@ mod path;
 mod probe;
 mod quality;
 mod reach;
+mod recorder;
 mod redactor;
 mod stats;
 mod stream;
@@ -33,6 +34,12 @@ pub use quality::{
     Thresholds, TransportSample,
 };
 pub use reach::{ReachConfig, Reason};
+#[cfg(feature = "har")]
+pub use recorder::write_har;
+pub use recorder::{
+    Decided, Detail, Dropped, Entry, EntryAttempt, EntryBody, EntryConnection, EntryDecision, EntryEnd, EntryEvents,
+    EntryHead, EntryMessage, EntrySocket, EntryTimings, Recorder, RecorderBuilder,
+};
 pub use redactor::Redactor;
 #[cfg(feature = "metrics")]
 pub use stats::MetricsExporter;

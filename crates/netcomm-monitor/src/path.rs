@@ -4,7 +4,7 @@
 mod linux;
 mod manual;
 #[cfg(feature = "netwatch")]
-mod netwatch;
+mod others;
 mod system;
 
 use std::fmt;
@@ -18,7 +18,7 @@ use netcomm_core::{AddressFamily, Result};
 pub use linux::LinuxPaths;
 pub use manual::{ManualPaths, ManualSource};
 #[cfg(feature = "netwatch")]
-pub use netwatch::NetwatchPaths;
+pub use others::NetwatchPaths;
 pub use system::system_paths;
 
 /// What an interface is made of, as far as the system tells.

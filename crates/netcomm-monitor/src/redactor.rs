@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use netcomm_core::{is_secret_header, is_secret_query};
 
 pub(crate) use self::body::BodyScan;
+#[cfg(feature = "har")]
+pub(crate) use self::text::unescaped;
 
 /// What stands in the place of a secret.
 pub(crate) const HIDDEN: &str = "***";
@@ -86,7 +88,7 @@ impl Redactor {
     /// Passes each body and each message through a function of one's own, behind all else: it is given the content type, if there
     /// is one, and as much of the body as is kept.
     ///
-    /// It needs to see a body as a whole, so a recorder calls it when entries are read, not when they enter.
+    /// It needs to see a body as a whole, so a [`Recorder`](crate::Recorder) calls it when entries are read, not when they enter.
     #[must_use]
     pub fn with_bodies(mut self, redact: impl Fn(Option<&str>, Bytes) -> Bytes + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.inner).bodies = Some(Arc::new(redact));

@@ -41,7 +41,7 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("netlink_packet_core", "netcomm-monitor", "transport"),
     ("netlink_packet_route", "netcomm-monitor", "path/linux"),
     ("netlink_packet_sock_diag", "netcomm-monitor", "transport"),
-    ("netwatch", "netcomm-monitor", "path/netwatch"),
+    ("netwatch", "netcomm-monitor", "path/others"),
     ("metrics", "netcomm-monitor", "stats/metrics"),
     ("opentelemetry", "netcomm-monitor", "stats/opentelemetry"),
     ("tracing", "netcomm-monitor", "trace"),

@@ -205,6 +205,9 @@ impl Call<'_> {
         let permits = self.permits.take().map(|permits| permits.judged(guarded::load_of(status)));
         let source = match source {
             Source::Wire(WireBody::Whole(bytes)) if bytes.len() as u64 <= self.max_body_bytes => {
+                if !bytes.is_empty() {
+                    self.emit(Interest::TRANSFER, || Event::BodyReceived { bytes: bytes.len() as u64 });
+                }
                 return self.bound_whole(bytes);
             }
             source => source,
@@ -241,9 +244,6 @@ impl Call<'_> {
         self.timing.receive = Some(Duration::ZERO);
         if let Some(progress) = self.options.download.as_ref().filter(|_| received_bytes > 0) {
             progress.report(received_bytes, Some(received_bytes));
-        }
-        if received_bytes > 0 {
-            self.emit(Interest::TRANSFER, || Event::BodyReceived { bytes: received_bytes });
         }
         self.end = End::Now(received_bytes);
         bytes.into()

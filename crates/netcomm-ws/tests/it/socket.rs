@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use netcomm_core::{Env, Event, Interest, Result};
+use netcomm_core::{Env, ErrorKind, Event, Interest, Result};
 use netcomm_tests::{CollectingObserver, ScriptedDialer, TokioClock};
 use netcomm_ws::{AcceptOptions, CloseCode, Closer, Kind, Message, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -144,6 +144,24 @@ async fn who_asks_for_contents_sees_handshake_and_payloads() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_is_dropped_has_ended_for_who_observes() -> Result<()> {
+    let seen = CollectingObserver::with_interest(Interest::CONNECTION);
+    let env = served(echo);
+    let socket = Socket::builder(&env.with_tap(seen.tap()), "ws://server.test/").connect().await?;
+    drop(socket);
+    let ends: Vec<_> = seen
+        .take()
+        .into_iter()
+        .filter_map(|one| match one.event {
+            Event::SocketClosed { code, clean, error, .. } => Some((code, clean, error)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [(1006, false, Some(ErrorKind::Canceled))]);
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_is_told_with_what_it_says() -> Result<()> {
     let dialer = ScriptedDialer::new();
     dialer.serve_next(|mut far| async move {
@@ -196,7 +214,7 @@ async fn what_came_before_a_broken_rule_can_be_answered() -> Result<()> {
     let mut socket = connect(&env).await;
     let message = socket.recv().await?.expect("a message");
     socket.send(message).await?;
-    assert_eq!(socket.recv().await.expect_err("an opcode").kind(), netcomm_core::ErrorKind::Protocol);
+    assert_eq!(socket.recv().await.expect_err("an opcode").kind(), ErrorKind::Protocol);
     assert_eq!(socket.closed().expect("ended").code, CloseCode::PROTOCOL);
     assert_eq!(socket.recv().await?, None);
     drop(socket);

@@ -8,6 +8,29 @@ use super::{Drive, LINGER, State};
 use crate::close::{CloseBody, Closed, Closer};
 use crate::violation::Violation;
 
+impl Drop for Drive {
+    /// Whoever observes hears of the end of a connection that was let go, too.
+    fn drop(&mut self) {
+        if self.has_ended() {
+            return;
+        }
+        self.doubt();
+        let is_said = matches!(self.state, State::Ending { .. });
+        self.observe(Interest::CONNECTION, |drive| {
+            let closed = match &drive.state {
+                State::Ending { closed, .. } => closed.clone(),
+                _ => Closed::abnormal(),
+            };
+            Event::SocketClosed {
+                code: closed.code.get(),
+                clean: closed.clean,
+                error: (!is_said).then_some(ErrorKind::Canceled),
+                took: drive.clock.now().saturating_duration_since(drive.opened),
+            }
+        });
+    }
+}
+
 impl Drive {
     /// The peer says goodbye.
     pub(super) fn goodbye(&mut self, theirs: CloseBody) {
