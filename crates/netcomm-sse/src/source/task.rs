@@ -21,6 +21,14 @@ pub(super) enum Order {
     Look,
 }
 
+/// What a turn of the task came to.
+#[derive(PartialEq, Eq)]
+enum Turn {
+    /// There is more to do, once others had their turn.
+    GiveWay,
+    Over,
+}
+
 /// Events that are passed on before others of the runtime get their turn.
 const BATCH: usize = 1024;
 
@@ -58,10 +66,14 @@ impl Task {
     }
 
     pub(super) async fn run(mut self) {
-        poll_fn(|cx| self.poll(cx)).await;
+        while poll_fn(|cx| self.poll(cx)).await == Turn::GiveWay {
+            // To wake itself would be too little: a runtime of one thread runs what is ready many times over before it comes
+            // to the future that it was started for.
+            tokio::task::yield_now().await;
+        }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         // From here on an order wakes this task.
         self.obey(cx);
         let mut has_delivered = false;
@@ -94,11 +106,10 @@ impl Task {
                     has_delivered = true;
                 }
                 Some(notice) => self.tell(&notice),
-                None => return Poll::Ready(()),
+                None => return Poll::Ready(Turn::Over),
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        Poll::Ready(Turn::GiveWay)
     }
 
     /// Does what was ordered so far.

@@ -69,6 +69,18 @@ async fn who_waits_misses_nothing_and_the_server_waits_too() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_who_keeps_up_is_what_came_at_once() -> Result<()> {
+    let server = Server::replies([numbers().then(Step::Hang)]);
+    let source = server.builder().open()?;
+    let mut quick = source.subscribe(Select::all(), Listening::default());
+    for number in 0..EVENTS {
+        let event = ends(quick.next()).await.expect("one").expect("none is missing");
+        assert_eq!((event.data.parse().ok(), quick.len()), (Some(number), 0), "each came in a chunk of its own");
+    }
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
 async fn backpressure_reaches_the_wire() -> Result<()> {
     let written = Arc::new(AtomicUsize::new(0));
     let dialer = ScriptedDialer::new();
