@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use crate::error::{self, Result, fail};
-use crate::{cache, http, sse, ws};
+use crate::{cache, http, monitor, sse, ws};
 
 const USAGE: &str = "\
 usage: netcomm-bench <component> [flags]
@@ -12,6 +12,7 @@ usage: netcomm-bench <component> [flags]
 components:
   cache             netcomm-http's cache against http-cache on reqwest, and undici's
   http              against hyper-util's legacy client, reqwest, and reqwest with retries
+  monitor           what it costs to watch
   sse               netcomm-sse against eventsource-client, eventsource-stream, sse-stream and sse-core
   ws                netcomm-ws against tokio-tungstenite, tokio-websockets and fastwebsockets
 
@@ -50,6 +51,7 @@ fn dispatch(args: &[String]) -> Result<()> {
             }
             cache::NAME => cache::run(rest),
             http::NAME => http::run(rest),
+            monitor::NAME => monitor::run(rest),
             sse::NAME => sse::run(rest),
             ws::NAME => ws::run(rest),
             other => fail(format!("no component `{other}`\n\n{USAGE}")),

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod flags;
 mod http;
+mod monitor;
 mod report;
 mod rounds;
 mod serving;

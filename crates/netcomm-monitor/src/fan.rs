@@ -16,7 +16,7 @@ use netcomm_core::{Interest, Observation, Observe};
 ///
 /// Observers that are there from the beginning are asked and shown without a lock; each is asked for its interest before an
 /// observation is made and once more before it is shown. Those that are added later cost a lock for reading and the count of a
-/// shared pointer, twice per observation, as long as there is one of them: some 30 ns when no other thread does the same. No
+/// shared pointer, twice per observation, as long as there is one of them: some 50 ns when no other thread does the same. No
 /// observer is called under that lock, so that an observer may add and remove others.
 ///
 /// # Panics

@@ -43,7 +43,7 @@ pub use self::snapshot::{
 /// # Cost
 ///
 /// An observation raises a handful of atomic numbers. It takes no lock but where an origin is met for the first time, allocates
-/// nothing but there, and reads no clock. 25 KiB, and 8.7 KiB for each origin that is met, of at most 64 by default: 0.6 MiB.
+/// nothing but there, and reads no clock. 32 KiB, and 8.7 KiB for each origin that is met, of at most 64 by default: 0.6 MiB.
 /// Those beyond that take the place of the one that was not met for the longest time, whose numbers go to what is told of all
 /// others, so that sums stay right. A request of an origin is told apart by method, status, version and error, in 32 combinations
 /// of these; those beyond are told without.

@@ -24,7 +24,7 @@ use pin_project_lite::pin_project;
 use super::bell::Bell;
 use super::interim::{Counter, Interim};
 use super::watched::Watched;
-use super::{Bounds, Failed, Meta, Upload, WireBody, fault, head};
+use super::{Bounds, Failed, Farewell, Meta, Upload, WireBody, fault, head};
 use crate::alarm::Alarm;
 use crate::pool::Lease;
 
@@ -50,10 +50,18 @@ pub(crate) struct H1 {
     used: bool,
     /// What the peer said of how long it keeps the connection idle.
     pub(crate) keep_alive: Option<Duration>,
+    /// Dropped after the connection.
+    _farewell: Farewell,
 }
 
 impl H1 {
-    pub(super) async fn open(io: Io, meta: Meta, limits: &Limits, clock: &Arc<dyn Clock>) -> Result<Self> {
+    pub(super) async fn open(
+        io: Io,
+        meta: Meta,
+        limits: &Limits,
+        clock: &Arc<dyn Clock>,
+        farewell: Farewell,
+    ) -> Result<Self> {
         let mut builder = Builder::new();
         builder
             .max_header_size(limits.header_bytes.max(LEAST_BUFFER_BYTES))
@@ -76,6 +84,7 @@ impl H1 {
             interim,
             used: false,
             keep_alive: None,
+            _farewell: farewell,
         })
     }
 
@@ -342,7 +351,7 @@ mod tests {
             generation: 0,
         };
         let io = Io::new(near, ConnectInfo::default());
-        let mut h1 = H1::open(io, meta, &Limits::default(), &clock).await.expect("a connection");
+        let mut h1 = H1::open(io, meta, &Limits::default(), &clock, Farewell::untold()).await.expect("a connection");
 
         // One exchange, so that the connection is one that waits for the next.
         let mut reply = Box::pin(h1.send.try_send_request(request(&clock)));

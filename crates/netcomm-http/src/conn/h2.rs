@@ -15,7 +15,7 @@ use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Result};
 use tokio::sync::Notify;
 
 use super::watched::{Look, Watched};
-use super::{Bounds, Failed, Meta, Upload, WireBody, fault, h1, head};
+use super::{Bounds, Failed, Farewell, Meta, Upload, WireBody, fault, h1, head};
 use crate::alarm::Alarm;
 use crate::pool::StreamLease;
 
@@ -50,6 +50,7 @@ impl H2 {
         limits: &Limits,
         clock: &Arc<dyn Clock>,
         on_room: impl Fn() + Send + 'static,
+        farewell: Farewell,
     ) -> Result<Self> {
         let heard = Arc::new(Notify::new());
         let (send, mut connection) = Builder::new(TokioExecutor::new())
@@ -85,6 +86,7 @@ impl H2 {
                 outcome.map(drop)
             })
             .await;
+            drop(farewell);
         }));
         Ok(Self {
             send,

@@ -1,6 +1,7 @@
 //! One connection, h1 or h2: the only room that names the wire engine.
 
 mod bell;
+mod farewell;
 mod fault;
 mod h1;
 #[cfg(feature = "http2")]
@@ -24,6 +25,7 @@ use hyper::body::Incoming;
 use netcomm_core::{Clock, ConnectInfo, Error, Io, Limits, Result, Timeouts};
 use pin_project_lite::pin_project;
 
+pub(crate) use self::farewell::Farewell;
 pub(crate) use self::h1::H1;
 #[cfg(feature = "http2")]
 pub(crate) use self::h2::H2;
@@ -60,14 +62,15 @@ pub(crate) async fn open(
     limits: &Limits,
     clock: &Arc<dyn Clock>,
     on_room: impl Fn() + Send + 'static,
+    farewell: Farewell,
 ) -> Result<Opened> {
     #[cfg(feature = "http2")]
     if http2 {
-        return H2::open(io, meta, limits, clock, on_room).await.map(|h2| Opened::H2(Arc::new(h2)));
+        return H2::open(io, meta, limits, clock, on_room, farewell).await.map(|h2| Opened::H2(Arc::new(h2)));
     }
     debug_assert!(!http2, "nothing offers HTTP/2 where it is not built in");
     drop(on_room);
-    H1::open(io, meta, limits, clock).await.map(|h1| Opened::H1(Box::new(h1)))
+    H1::open(io, meta, limits, clock, farewell).await.map(|h1| Opened::H1(Box::new(h1)))
 }
 
 /// A right to send one request.

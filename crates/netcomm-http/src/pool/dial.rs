@@ -8,7 +8,7 @@ use netcomm_core::{Dial, Error, ErrorKind, Event, Interest, Observation, Phase, 
 use super::state::{DialOrder, Protocol};
 use super::{Http2, Key, Shared};
 use crate::alarm::after;
-use crate::conn::{self, Meta, Opened};
+use crate::conn::{self, Farewell, Meta, Opened};
 
 /// What the dialer gets beyond its time limit to report which step it was, before it is given up.
 pub(super) const GRACE: Duration = Duration::from_millis(250);
@@ -64,6 +64,7 @@ impl Shared {
                 },
             )
         });
+        let farewell = Farewell::new(self.env.tap(), clock, || order.key.origin.to_string());
         let (pool, key) = (Arc::downgrade(self), Arc::clone(&order.key));
         let on_room = move || {
             #[cfg(feature = "http2")]
@@ -73,7 +74,7 @@ impl Shared {
             #[cfg(not(feature = "http2"))]
             let _ = (&pool, &key);
         };
-        conn::open(io, meta, http2, &self.env.policy().limits, clock, on_room).await
+        conn::open(io, meta, http2, &self.env.policy().limits, clock, on_room, farewell).await
     }
 
     fn target(&self, key: &Key, timeout: Duration) -> Result<Target> {

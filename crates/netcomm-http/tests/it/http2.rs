@@ -8,9 +8,9 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
 use http::{Request, Response};
-use netcomm_core::{Env, ErrorKind};
+use netcomm_core::{Env, ErrorKind, Event};
 use netcomm_http::{Client, Error, Http2};
-use netcomm_tests::{ScriptedDialer, TokioClock};
+use netcomm_tests::{CollectingObserver, ScriptedDialer, TokioClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split};
 
 use crate::stage::{soon, timed};
@@ -250,6 +250,25 @@ async fn ten_calls_at_once_share_one_connection() {
         assert_eq!(soon(call).await.expect("no panic").expect("text"), format!("/{number}"));
     }
     assert_eq!(dialer.dials(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_once_for_who_heard_of_its_beginning() {
+    let (dialer, observer) = (ScriptedDialer::new(), CollectingObserver::new());
+    let env = Env::new(dialer.clone(), TokioClock::new()).with_tap(observer.tap());
+    let client = Client::builder(&env).http2(Http2::Always).build().expect("client");
+    dialer.serve_all(echo);
+    for _ in 0..2 {
+        assert_eq!(post(&client).await.expect("text"), "POST laden");
+    }
+    let ends = || observer.count(|event| matches!(event, Event::Disconnected { .. }));
+    assert_eq!((observer.count(|event| matches!(event, Event::Connected { .. })), ends()), (1, 0));
+    drop(client);
+    // The engine's task says goodbye to the peer first.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ends(), 1);
 }
 
 #[tokio::test(start_paused = true)]

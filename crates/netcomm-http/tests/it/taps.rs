@@ -23,6 +23,7 @@ fn story(stage: &Stage) -> Vec<String> {
             format!("attempt end {number} {:?} {error:?} {reused}", status.map(|status| status.as_u16()))
         }
         Event::Connected { origin, .. } => format!("connected {origin}"),
+        Event::Disconnected { origin, .. } => format!("disconnected {origin}"),
         Event::ConnectFailed { origin, error } => format!("connect failed {origin} {error:?}"),
         other => format!("{other:?}"),
     };
@@ -63,6 +64,19 @@ async fn a_plain_call_from_beginning_to_end() {
         expected.push("end Some(200) None 5");
         assert_eq!(story(&stage), expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_ends_once_for_who_heard_of_its_beginning() {
+    let stage = served();
+    let client = stage.client();
+    let connections = || -> Vec<_> { story(&stage).into_iter().filter(|line| line.contains("connected")).collect() };
+    client.get("http://a.example/cut").send().await.unwrap().bytes().await.unwrap_err();
+    assert_eq!(connections(), ["connected http://a.example:80", "disconnected http://a.example:80"]);
+    client.get("http://a.example/ok").send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(connections(), ["connected http://a.example:80"]);
+    drop(client);
+    assert_eq!(connections(), ["disconnected http://a.example:80"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -109,7 +123,8 @@ async fn an_attempt_tells_which_connection_it_has() {
 #[tokio::test(start_paused = true)]
 async fn a_redirected_call_from_beginning_to_end() {
     let stage = served();
-    stage.client().post("http://a.example/go").send().await.unwrap().bytes().await.unwrap();
+    let client = stage.client();
+    client.post("http://a.example/go").send().await.unwrap().bytes().await.unwrap();
     assert_eq!(
         story(&stage),
         [

@@ -55,6 +55,7 @@ impl<'a> Labels<'a> {
         self.0.iter().copied().flatten()
     }
 
+    #[cfg(feature = "metrics")]
     pub(super) fn is_empty(&self) -> bool {
         self.0[0].is_none()
     }

@@ -2,6 +2,7 @@
 
 #[cfg(any(feature = "metrics", feature = "opentelemetry"))]
 mod exporters;
+mod live;
 mod prometheus;
 
 use std::net::SocketAddr;
