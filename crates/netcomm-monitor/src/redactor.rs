@@ -157,6 +157,11 @@ impl Redactor {
         }
     }
 
+    /// Whether there is such a function.
+    pub(crate) fn has_own(&self) -> bool {
+        self.inner.bodies.is_some()
+    }
+
     /// Whether what stands under a key is hidden.
     fn hides_key(&self, key: &str) -> bool {
         self.inner.body_keys.iter().any(|own| own.eq_ignore_ascii_case(key))

@@ -64,13 +64,6 @@ pub(super) fn head_of(event: &Event, at: Instant, redactor: &Redactor) -> Option
 impl Entry {
     /// Takes an observation of its call. `head` is what [`head_of`] made of it.
     pub(super) fn apply(&mut self, seen: &Observation, head: Option<EntryHead>, terms: Terms<'_>) -> Loss {
-        let before = self.weight;
-        let loss = self.take(seen, head, terms);
-        debug_assert!(self.weight >= before || self.socket.is_some() || self.left_out > 0, "weights only grow");
-        loss
-    }
-
-    fn take(&mut self, seen: &Observation, head: Option<EntryHead>, terms: Terms<'_>) -> Loss {
         let at = seen.at;
         let mut loss = Loss::default();
         match &seen.event {
@@ -100,17 +93,18 @@ impl Entry {
             Event::RequestBody { number, data } => {
                 if let Some(attempt) = self.attempt(*number) {
                     attempt.body_at = Some(at);
-                    let (grown, cut) = take_piece(&mut attempt.request_body, data, terms);
-                    self.weight += grown;
-                    loss.bytes = cut;
+                    let before = attempt.request_body.weight();
+                    loss.bytes = take_piece(&mut attempt.request_body, data, terms);
+                    let now = attempt.request_body.weight();
+                    self.weight = self.weight + now - before;
                 }
             }
             Event::ResponseHead { number, .. } => self.answered(*number, at, head),
             Event::ResponseBody { data } => {
                 self.body_at = Some(at);
-                let (grown, cut) = take_piece(&mut self.body, data, terms);
-                self.weight += grown;
-                loss.bytes = cut;
+                let before = self.body.weight();
+                loss.bytes = take_piece(&mut self.body, data, terms);
+                self.weight = self.weight + self.body.weight() - before;
                 self.received(at);
             }
             // What belongs to a call of HTTP is told by its attempts.
@@ -153,8 +147,8 @@ impl Entry {
             Event::MessageContent { is_sent, is_text, data } if terms.has_bodies => {
                 let mut body = EntryBody::default();
                 body.set_content_type(is_text.then(|| "text/plain".to_owned()));
-                let (_, cut) = body.take(data, terms.body_bytes, terms.redactor);
-                loss.bytes = cut;
+                loss.bytes = body.take(data, terms.body_bytes, terms.redactor);
+                body.close();
                 let message = EntryMessage { at, is_sent: *is_sent, is_text: *is_text, body };
                 loss.messages = self.said(message, terms);
             }
@@ -306,7 +300,7 @@ impl Entry {
     }
 
     fn end_now(&mut self, at: Instant, status: Option<StatusCode>, error: Option<ErrorKind>) {
-        let received_bytes = self.socket.as_ref().map_or(self.body.bytes(), |socket| socket.received.1);
+        let received_bytes = self.socket.as_ref().map_or_else(|| self.body.bytes(), |socket| socket.received.1);
         let took = at.saturating_duration_since(self.started);
         self.ended = Some(EntryEnd { at, status, error, received_bytes, took });
     }
@@ -316,7 +310,11 @@ impl Entry {
         if self.is_from_store || self.call.0 >> 63 == 1 {
             return;
         }
-        let Some(attempt) = self.attempts.iter_mut().rev().find(|attempt| attempt.status.is_some()) else { return };
+        // Of two that were sent side by side the last need not be the one.
+        let status = self.ended.and_then(|ended| ended.status);
+        let is_answer =
+            |attempt: &&mut EntryAttempt| attempt.status.is_some() && (status.is_none() || attempt.status == status);
+        let Some(attempt) = self.attempts.iter_mut().rev().find(is_answer) else { return };
         if let Some(head_at) = attempt.ended {
             attempt.receive = Some(at.saturating_duration_since(head_at));
         }
@@ -346,12 +344,12 @@ impl Entry {
     }
 }
 
-fn take_piece(body: &mut EntryBody, data: &[u8], terms: Terms<'_>) -> (usize, u64) {
+fn take_piece(body: &mut EntryBody, data: &[u8], terms: Terms<'_>) -> u64 {
     if terms.has_bodies {
         return body.take(data, terms.body_bytes, terms.redactor);
     }
     body.count(data.len());
-    (0, 0)
+    0
 }
 
 fn count((count, sum): &mut (u64, u64), bytes: usize) {
@@ -360,7 +358,7 @@ fn count((count, sum): &mut (u64, u64), bytes: usize) {
 }
 
 fn weight_of(message: &EntryMessage) -> usize {
-    size_of::<EntryMessage>() + message.body.data().len()
+    size_of::<EntryMessage>() + message.body.weight()
 }
 
 fn content_type(headers: &HeaderMap) -> Option<String> {
@@ -397,7 +395,7 @@ impl EntryHead {
 impl EntryAttempt {
     fn weight(&self) -> usize {
         let heads = [&self.request, &self.response].into_iter().flatten().map(EntryHead::weight).sum::<usize>();
-        THING_BYTES + size_of::<Self>() + self.origin.len() + heads + self.request_body.data().len()
+        THING_BYTES + size_of::<Self>() + self.origin.len() + heads + self.request_body.weight()
     }
 }
 

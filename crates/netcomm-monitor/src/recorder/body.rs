@@ -48,8 +48,8 @@ impl EntryBody {
         self.content_type = content_type;
     }
 
-    /// Takes a piece, up to `most` bytes of the whole. Gives how many more bytes it holds now, and how many it has let go.
-    pub(super) fn take(&mut self, piece: &[u8], most: usize, redactor: &Redactor) -> (usize, u64) {
+    /// Takes a piece, up to `most` bytes of the whole. Gives how many bytes it has let go.
+    pub(super) fn take(&mut self, piece: &[u8], most: usize, redactor: &Redactor) -> u64 {
         if !self.has_begun {
             self.has_begun = true;
             self.scan = redactor.scan(self.content_type.as_deref());
@@ -58,17 +58,25 @@ impl EntryBody {
         let room = most.saturating_sub(usize::try_from(self.taken).unwrap_or(usize::MAX));
         let taken = &piece[..piece.len().min(room)];
         self.taken += taken.len() as u64;
-        let before = self.kept.len();
         match &mut self.scan {
             Some(scan) => scan.feed(taken, &mut self.kept),
             None => self.kept.extend_from_slice(taken),
         }
-        // A piece may be small and its place in a growing vector large.
         if self.is_cut() {
-            self.scan = None;
-            self.kept.shrink_to_fit();
+            self.close();
         }
-        (self.kept.len() - before, (piece.len() - taken.len()) as u64)
+        (piece.len() - taken.len()) as u64
+    }
+
+    /// Nothing more is kept: no memory waits for it.
+    pub(super) fn close(&mut self) {
+        self.scan = None;
+        self.kept.shrink_to_fit();
+    }
+
+    /// The memory that it takes beside its own, that for what is still to come included.
+    pub(super) fn weight(&self) -> usize {
+        self.kept.capacity()
     }
 
     /// Counts a piece of which nothing is kept.
@@ -78,6 +86,9 @@ impl EntryBody {
 
     /// Lets the user's own function look at it.
     pub(super) fn finish(&mut self, redactor: &Redactor) {
+        if !redactor.has_own() {
+            return;
+        }
         let kept = Bytes::from(std::mem::take(&mut self.kept));
         self.kept = redactor.finished(self.content_type.as_deref(), kept).into();
     }
@@ -112,10 +123,11 @@ mod tests {
     fn it_is_cut_and_its_size_is_true() {
         let mut body = EntryBody::default();
         let redactor = Redactor::new();
-        assert_eq!(body.take(b"abc", 5, &redactor), (3, 0));
-        assert!(!body.is_cut());
-        assert_eq!(body.take(b"defg", 5, &redactor), (2, 2));
-        assert_eq!(body.take(b"hi", 5, &redactor), (0, 2));
+        assert_eq!(body.take(b"abc", 5, &redactor), 0);
+        assert!(!body.is_cut() && body.weight() >= 3);
+        assert_eq!(body.take(b"defg", 5, &redactor), 2);
+        assert_eq!(body.take(b"hi", 5, &redactor), 2);
+        assert_eq!(body.weight(), 5, "nothing waits for more");
         assert_eq!((body.data(), body.bytes(), body.is_cut()), (&b"abcde"[..], 9, true));
     }
 

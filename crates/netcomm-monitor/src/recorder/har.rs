@@ -108,14 +108,11 @@ struct Shown<'e> {
     before: Option<&'e EntryAttempt>,
     /// Whether it is the last of its call.
     is_last: bool,
+    /// Whether the answer came with it, and so its body. Of two that were sent side by side it need not be the last.
+    has_body: bool,
 }
 
 impl Shown<'_> {
-    /// Whether the answer's body came with it.
-    fn has_body(&self) -> bool {
-        self.is_last && (self.attempt.is_none() || self.attempt.is_some_and(|attempt| attempt.status.is_some()))
-    }
-
     fn is_from_store(&self) -> bool {
         self.attempt.is_none() && self.entry.is_from_store
     }
@@ -124,6 +121,7 @@ impl Shown<'_> {
 fn exchanges(entry: &Entry) -> Vec<Exchange<'_>> {
     let has_own = entry.is_from_store || entry.attempts.is_empty();
     let count = entry.attempts.len();
+    let answer = if has_own { None } else { answered_by(entry) };
     let mut before = None;
     let mut shown: Vec<_> = entry
         .attempts
@@ -131,13 +129,25 @@ fn exchanges(entry: &Entry) -> Vec<Exchange<'_>> {
         .enumerate()
         .map(|(at, attempt)| {
             let is_last = !has_own && at + 1 == count;
-            Shown { entry, attempt: Some(attempt), before: before.replace(attempt), is_last }
+            let has_body = answer == Some(at);
+            Shown { entry, attempt: Some(attempt), before: before.replace(attempt), is_last, has_body }
         })
         .collect();
     if has_own {
-        shown.push(Shown { entry, attempt: None, before, is_last: true });
+        shown.push(Shown { entry, attempt: None, before, is_last: true, has_body: true });
     }
     shown.into_iter().map(exchange).collect()
+}
+
+/// Which attempt brought the answer.
+fn answered_by(entry: &Entry) -> Option<usize> {
+    let status = match entry.ended {
+        Some(ended) => Some(ended.status?),
+        None => None,
+    };
+    let attempts = entry.attempts.iter().map(|attempt| attempt.status);
+    let is_answer = |found: Option<_>| found.is_some() && (status.is_none() || found == status);
+    attempts.enumerate().filter(|(_, found)| is_answer(*found)).map(|(at, _)| at).next_back()
 }
 
 fn exchange(shown: Shown<'_>) -> Exchange<'_> {

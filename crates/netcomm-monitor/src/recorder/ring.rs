@@ -41,7 +41,7 @@ impl Ring {
         terms: Terms<'_>,
         bounds: Bounds,
         wall: impl FnOnce() -> SystemTime,
-    ) -> Vec<Box<Entry>> {
+    ) -> Vec<Entry> {
         let place = match self.places.get(&seen.call) {
             Some(place) => *place,
             None => match begun_by(seen) {
@@ -95,7 +95,7 @@ impl Ring {
         place
     }
 
-    fn make_room(&mut self, bounds: Bounds) -> Vec<Box<Entry>> {
+    fn make_room(&mut self, bounds: Bounds) -> Vec<Entry> {
         let mut gone = Vec::new();
         while self.entries.len() > bounds.entries.max(1) || self.weight > bounds.bytes {
             let oldest = self.ended.pop_first().and_then(|place| self.entries.remove(&place));
@@ -103,7 +103,7 @@ impl Ring {
             self.weight -= entry.weight;
             self.places.remove(&entry.call);
             self.dropped.entries += u64::from(!entry.was_read);
-            gone.push(entry);
+            gone.push(*entry);
         }
         gone
     }

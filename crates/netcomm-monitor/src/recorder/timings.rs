@@ -41,7 +41,7 @@ impl EntryAttempt {
         let connect = [steps.connect, steps.proxy].into_iter().flatten().reduce(|a, b| a + b);
         let asked = self.request.as_ref().map(|head| head.at);
         // Where it was not heard that the request went, it went when there was a connection.
-        let begun = asked.or(self.connection.map(|connection| connection.at)).unwrap_or(self.started);
+        let begun = asked.or_else(|| self.connection.map(|connection| connection.at)).unwrap_or(self.started);
         let sent = self.body_at.unwrap_or(begun).max(begun);
         EntryTimings {
             blocked: self.connection.map(|connection| connection.blocked),

@@ -7,7 +7,7 @@ use netcomm_core::{Env, Error, Interest, Tap};
 
 use netcomm_http::testing::{Reply, ScriptedServer};
 use netcomm_http::{Client, CookieJar, Credentials};
-use netcomm_monitor::Redactor;
+use netcomm_monitor::{Redactor, Stats};
 use netcomm_tests::CollectingObserver;
 use netcomm_ws::{AcceptOptions, Socket};
 
@@ -127,6 +127,16 @@ async fn what_is_exported_holds_no_secret() {
     let har = stage.recorder.to_har();
     assert!(!har.contains(CANARY), "{har}");
     assert!(har.contains("password=***") && har.contains("token=***"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_counted_holds_no_secret() {
+    let stage = stage(server(), |builder| builder);
+    let stats = Stats::new();
+    played(&stage, &stage.env.with_tap(Tap::new(stats.clone()))).await;
+    let counted = stats.snapshot();
+    let text = format!("{counted:?} {}", counted.to_prometheus());
+    assert!(text.contains("a.example") && !text.contains(CANARY), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

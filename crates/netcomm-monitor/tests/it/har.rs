@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use netcomm_http::cache::Cache;
 use netcomm_http::testing::{Reply, ScriptedServer};
-use netcomm_http::{Client, Retry};
+use netcomm_http::{Client, Hedge, Retry};
 use netcomm_monitor::Detail;
 use netcomm_ws::{AcceptOptions, Message, Socket};
 use serde_json::Value;
@@ -111,6 +111,25 @@ async fn each_exchange_is_an_entry() {
     assert_eq!(entries[6]["response"]["_error"], "Connect");
     assert_eq!(entries[7]["_resourceType"], "eventsource");
     assert_eq!(entries[7]["_netcomm"]["events"]["events"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_side_by_side_the_better_one_has_the_body() {
+    let second = Duration::from_secs(1);
+    for (slow, expected) in [([2, 100], ["first", ""]), ([100, 2], ["", "second"])] {
+        let reply = |at: usize, body: &'static str| Reply::status(200).delayed(slow[at] * second).body(body);
+        let stage =
+            stage(ScriptedServer::builder().route_each("/", [reply(0, "first"), reply(1, "second")]), |builder| {
+                builder
+            });
+        let client = Client::builder(&stage.env).hedge(Hedge::after(second)).build().expect("a client");
+        client.get("http://a.example/").send().await.expect("an answer").bytes().await.expect("a body");
+        let entries = entries(&stage);
+        let texts: Vec<_> =
+            entries.iter().map(|entry| entry["response"]["content"]["text"].as_str().unwrap_or_default()).collect();
+        assert_eq!(texts, expected);
+        assert_eq!(entries[1]["_netcomm"]["decisions"][0]["what"], "hedge");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -121,20 +121,20 @@ impl<'e> Response<'e> {
         };
         let error = match shown.attempt {
             Some(attempt) if !shown.is_last => attempt.error,
-            Some(attempt) => attempt.error.or(entry.error()),
+            Some(attempt) => attempt.error.or_else(|| entry.error()),
             None => entry.error(),
         };
         let location = head.and_then(|head| head.headers.get(http::header::LOCATION));
         let redirected = shown.attempt.and_then(|attempt| attempt.redirected_to.as_deref()).map(Cow::from);
         let location = location.map(|value| String::from_utf8_lossy(value.as_bytes()));
         let spoken = shown.attempt.and_then(|attempt| attempt.version);
-        let body = Some(&entry.body).filter(|_| shown.has_body());
-        let received = entry.ended.filter(|_| shown.has_body() && entry.socket.is_none());
+        let body = Some(&entry.body).filter(|_| shown.has_body);
+        let received = entry.ended.filter(|_| shown.has_body && entry.socket.is_none());
         let received = received.map(|ended| ended.received_bytes);
         Self {
             status: status.map_or(0, |status| status.as_u16()),
             status_text: status.and_then(|status| status.canonical_reason()).unwrap_or_default(),
-            http_version: version(spoken.or(head.map(|head| head.version))),
+            http_version: version(spoken.or_else(|| head.map(|head| head.version))),
             cookies: head.map(|head| cookies::set(&head.headers)).unwrap_or_default(),
             headers: head.map(|head| fields(&head.headers)).unwrap_or_default(),
             content: Content::of(body, head.map(|head| &head.headers), received.filter(|_| !is_from_store)),

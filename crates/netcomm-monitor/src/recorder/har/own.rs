@@ -109,7 +109,7 @@ impl<'e> Own<'e> {
             events,
             left_out: if is_last { entry.left_out } else { 0 },
             request_cut: attempt.is_some_and(|attempt| attempt.request_body.is_cut()),
-            response_cut: shown.has_body() && entry.body.is_cut(),
+            response_cut: shown.has_body && entry.body.is_cut(),
             running: is_last && entry.ended.is_none(),
         }
     }
