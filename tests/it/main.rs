@@ -5,6 +5,7 @@ mod clock;
 mod fixtures;
 mod hits;
 mod network;
+mod links;
 #[cfg(unix)]
 mod peers;
 mod replay;
