@@ -4,8 +4,8 @@ mod bad_input;
 mod clock;
 mod fixtures;
 mod hits;
-mod network;
 mod links;
+mod network;
 #[cfg(unix)]
 mod peers;
 mod replay;
