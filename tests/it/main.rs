@@ -4,6 +4,7 @@ mod bad_input;
 mod clock;
 mod fixtures;
 mod hits;
+mod links;
 mod network;
 #[cfg(unix)]
 mod peers;

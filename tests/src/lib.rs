@@ -5,6 +5,7 @@ mod connectivity;
 mod dialer;
 mod lab;
 mod observer;
+mod shaped;
 mod tls;
 mod wire;
 
@@ -13,5 +14,6 @@ pub use connectivity::ManualConnectivity;
 pub use dialer::ScriptedDialer;
 pub use lab::{in_namespace, ip};
 pub use observer::CollectingObserver;
+pub use shaped::{LinkControl, LinkProfile, ShapedDialer, ShapedLink};
 pub use tls::{TestCa, TestIdentity};
 pub use wire::{Fault, FaultyStream, FaultyWire, Way};

@@ -5,6 +5,7 @@ mod day;
 #[cfg(feature = "har")]
 mod har;
 mod life;
+mod links;
 #[cfg(all(target_os = "linux", feature = "netlink"))]
 mod netns;
 mod paths;
