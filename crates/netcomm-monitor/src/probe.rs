@@ -26,7 +26,7 @@ use crate::reach::Found;
 ///
 /// let probe = Probe::new("http://probe.example/generate_204")?.with_challenge();
 /// # assert!(Probe::new("ftp://probe.example/").is_err());
-/// # netcomm_core::Result::Ok(())
+/// # Ok::<(), netcomm_core::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Probe {

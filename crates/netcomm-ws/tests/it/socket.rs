@@ -106,7 +106,8 @@ async fn who_observes_sees_each_message_and_no_payload() -> Result<()> {
     assert!(number.0 >> 63 == 1);
     let events: Vec<_> = seen.iter().filter(|one| one.call == number).map(|one| format!("{:?}", one.event)).collect();
     let words: Vec<_> = events.iter().map(|event| event.split(' ').next().expect("a name")).collect();
-    assert_eq!(words, ["Connected", "SocketOpened", "MessageSent", "MessageReceived", "SocketClosed"]);
+    assert_eq!(words, ["Connected", "SocketOpened", "MessageSent", "MessageReceived", "SocketClosed", "Disconnected"]);
+    assert_eq!(events[5], r#"Disconnected { origin: "ws://server.test:80", reason: "closed" }"#);
     assert!(!format!("{seen:?}").contains("hidden"));
     assert!(events[2].contains("bytes: 6") && events[4].contains("code: 1000, clean: true"), "{events:?}");
     Ok(())

@@ -3,6 +3,7 @@
 use std::io;
 
 use netcomm_core::{Error, ErrorKind, Event, Interest, Phase, Result};
+use url::Url;
 
 use super::{Drive, LINGER, State};
 use crate::close::{CloseBody, Closed, Closer};
@@ -28,6 +29,7 @@ impl Drop for Drive {
                 took: drive.clock.now().saturating_duration_since(drive.opened),
             }
         });
+        self.observe_disconnected("dropped");
     }
 }
 
@@ -104,7 +106,16 @@ impl Drive {
             error: error.as_ref().map(Error::kind),
             took: drive.clock.now().saturating_duration_since(drive.opened),
         });
+        self.observe_disconnected(if closed.clean { "closed" } else { "broken" });
         self.state = State::Ended { closed, error };
+    }
+
+    /// Who heard that the connection was opened hears that it is gone.
+    fn observe_disconnected(&self, reason: &'static str) {
+        if self.is_server {
+            return;
+        }
+        self.observe(Interest::CONNECTION, |drive| Event::Disconnected { origin: origin(&drive.welcome.url), reason });
     }
 
     /// The peer gave no sign of life.
@@ -161,4 +172,11 @@ impl Drive {
             _ => None,
         }
     }
+}
+
+/// `scheme://host:port` of a URL, as the opening of its connection was told.
+fn origin(url: &str) -> String {
+    let Ok(parsed) = Url::parse(url) else { return url.to_owned() };
+    let host = parsed.host_str().unwrap_or_default();
+    format!("{}://{host}:{}", parsed.scheme(), parsed.port_or_known_default().unwrap_or_default())
 }
