@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use netcomm::http::testing::{Reply, ScriptedServer};
 use netcomm::http::{Client, Offline};
-use netcomm::monitor::{DefaultRoute, Interface, InterfaceAddress, InterfaceKind, ManualPaths, Monitor, PathState};
+use netcomm::monitor::{
+    DefaultRoute, Interface, InterfaceAddress, InterfaceKind, ManualPaths, Monitor, PathState, Probe,
+};
 use netcomm::sse::EventStream;
 use netcomm::ws::{AcceptOptions, Connection, Socket, State};
 use netcomm::{Env, ErrorKind};
 use netcomm_core::{AddressFamily, ConnectInfo, Connectivity, Endpoint, Error, Io, Reach};
-use netcomm_tests::{ScriptedDialer, TokioClock};
+use netcomm_tests::{LinkProfile, ScriptedDialer, ShapedDialer, TokioClock};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -114,6 +116,54 @@ async fn a_path_that_flaps_takes_nothing_with_it_that_did_not_break() {
     }
     assert_eq!(monitor.current(), before);
     assert!(matches!(connection.state(), State::Ready { .. }));
+}
+
+/// One packet in five is lost, and for two minutes all of them: away once, back once, and nothing between.
+#[tokio::test(start_paused = true)]
+async fn a_lossy_link_does_not_flap() {
+    for seed in 0..5 {
+        let server = ScriptedServer::builder()
+            .route("/204", Reply::status(204))
+            .handler(|_| Reply::status(200).body("ok"))
+            .offline();
+        let far = ScriptedDialer::new();
+        far.serve_all(move |stream| server.serve(stream));
+        let link = ShapedDialer::new(far, LinkProfile::FOUR_G.with_loss(0.2), seed);
+        let control = link.control().clone();
+        let base = Env::new(link, TokioClock::new());
+        let paths = ManualPaths::new(wired());
+        let probe = Probe::new("http://probe.example/204").expect("a URL");
+        let monitor = Monitor::builder(&base).paths(paths.source()).probe(probe).start();
+        let env = monitor.env(&base);
+        let client = Client::builder(&env).build().expect("a client");
+        let mut states = monitor.states();
+        let turns = tokio::spawn(async move {
+            let mut turns = Vec::new();
+            while let Some(Ok(state)) = states.next().await {
+                if turns.last() != Some(&state.reach) {
+                    turns.push(state.reach);
+                }
+            }
+            turns
+        });
+        let start = Instant::now();
+        let mut requests = 0_u32;
+        while start.elapsed() < 600 * SECOND {
+            control.set_black_hole((180..300).contains(&start.elapsed().as_secs()));
+            requests += 1;
+            let url = format!("http://h{}.example/", requests % 4);
+            let call = client.get(url).timeout(5 * SECOND).send();
+            // What becomes of it is not the question.
+            drop(call.await);
+            tokio::time::sleep(SECOND / 5).await;
+        }
+        drop((client, env, monitor));
+        let turns = turns.await.expect("no panic");
+        let turns: Vec<_> = turns.into_iter().filter(|reach| matches!(reach, Reach::Online | Reach::Offline)).collect();
+        let mut once = turns.clone();
+        once.dedup();
+        assert_eq!(once, [Reach::Online, Reach::Offline, Reach::Online], "seed {seed}, {requests} requests");
+    }
 }
 
 #[tokio::test]
