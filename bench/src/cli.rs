@@ -12,7 +12,7 @@ usage: netcomm-bench <component> [flags]
 components:
   cache             netcomm-http's cache against http-cache on reqwest, and undici's
   http              against hyper-util's legacy client, reqwest, and reqwest with retries
-  monitor           what it costs to watch
+  monitor           what it costs to watch; word of changed paths against netwatch's and if-watch's
   sse               netcomm-sse against eventsource-client, eventsource-stream, sse-stream and sse-core
   ws                netcomm-ws against tokio-tungstenite, tokio-websockets and fastwebsockets
 

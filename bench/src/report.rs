@@ -75,6 +75,15 @@ struct Line<'a> {
 }
 
 #[derive(Serialize)]
+struct Silent<'a> {
+    component: &'a str,
+    case: &'a str,
+    peer: &'a str,
+    value: Option<f64>,
+    unit: &'a str,
+}
+
+#[derive(Serialize)]
 struct Skipped<'a> {
     component: &'a str,
     case: &'a str,
@@ -132,6 +141,17 @@ impl Report {
         let line =
             format!("{:<6} {case:<16} {peer:<18} {value:>10} {unit:<22} {ratio:>6}{quartiles}{target}", self.component);
         println!("{}", line.trim_end());
+        Ok(())
+    }
+
+    /// A peer that shows nothing where the others do.
+    pub(crate) fn silent(&self, case: &str, unit: &str, peer: &str) -> Result<()> {
+        if self.is_json {
+            let line = Silent { component: self.component, case, peer, value: None, unit };
+            println!("{}", serde_json::to_string(&line)?);
+        } else {
+            println!("{:<6} {case:<16} {peer:<18} {:>10}", self.component, "none");
+        }
         Ok(())
     }
 

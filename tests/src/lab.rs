@@ -28,28 +28,35 @@ pub fn in_namespace<F: FnOnce()>(story: F) {
     }
     let name = any::type_name::<F>().trim_end_matches("::{{closure}}");
     let name = name.split_once("::").map_or(name, |(_binary, name)| name);
-    let Some(entry) = entry() else {
+    let Some(mut inside) = namespace() else {
         skip(name, "no network namespace can be made here");
         return;
     };
     let this = env::current_exe().expect("the test's own program");
-    let mut inside = Command::new("unshare");
-    inside.args(entry).arg("--").arg(this).args([name, "--exact", "--nocapture", "--test-threads=1"]);
+    inside.arg(this).args([name, "--exact", "--nocapture", "--test-threads=1"]);
     let output = inside.env(INSIDE, "1").stdin(Stdio::null()).output().expect("unshare starts");
     let (told, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     print!("{told}");
     assert!(output.status.success() && told.contains("1 passed"), "{name} failed inside:\n{told}{errors}");
 }
 
-/// `unshare`'s arguments for a namespace in which `ip` may change things.
-fn entry() -> Option<&'static [&'static str]> {
-    let ways: [&'static [&'static str]; 2] = [&["--map-root-user", "--net"], &["--net"]];
-    ways.into_iter().find(|way| {
-        let mut change = Command::new("unshare");
-        change.args(*way).args(["--", "ip", "link", "add", "lab0", "type", "veth", "peer", "name", "lab1"]);
+/// A command that runs the program which is its first argument in a network namespace of its own, in which [`ip`] may change
+/// things. `None` where that is not permitted, or `ip` is missing.
+#[must_use]
+pub fn namespace() -> Option<Command> {
+    let ways: [&[&str]; 2] = [&["--map-root-user", "--net"], &["--net"]];
+    let command = |way: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(way).arg("--");
+        command
+    };
+    let works = |way: &&[&str]| {
+        let mut change = command(way);
+        change.args(["ip", "link", "add", "name", "lab0", "type", "veth", "peer", "name", "lab1"]);
         change.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         change.status().is_ok_and(|status| status.success())
-    })
+    };
+    ways.into_iter().find(works).map(command)
 }
 
 /// Runs `ip`, once per line.

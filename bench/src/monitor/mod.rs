@@ -1,5 +1,7 @@
-//! `netcomm-bench monitor`: what it costs to watch.
+//! `netcomm-bench monitor`: what it costs to watch, and how soon a change is told.
 
+#[cfg(target_os = "linux")]
+mod paths;
 mod stats;
 
 use std::time::Duration;
@@ -21,11 +23,16 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     match *words {
         [STATS_TURN, lane, millis] => stats::turn(lane, Duration::from_millis(millis.parse()?)),
         [STATS_PASSES, lane, count] => stats::passes(lane, count.parse()?),
+        #[cfg(target_os = "linux")]
+        [paths::INSIDE, peer, case] => paths::run(peer, case),
         [STATS_TURN | STATS_PASSES, ..] => fail("the program did not understand itself"),
         _ => measure(&Flags::parse(args, CASES)?),
     }
 }
 
+#[cfg(target_os = "linux")]
+const CASES: &[&str] = &[stats::STATS, paths::CHANGES, paths::STORMS];
+#[cfg(not(target_os = "linux"))]
 const CASES: &[&str] = &[stats::STATS];
 
 fn measure(flags: &Flags) -> Result<()> {
@@ -33,5 +40,7 @@ fn measure(flags: &Flags) -> Result<()> {
     if flags.wants(stats::STATS) {
         stats::measure(flags, &report)?;
     }
+    #[cfg(target_os = "linux")]
+    paths::measure(flags, &report)?;
     Ok(())
 }

@@ -110,8 +110,9 @@ mod tests {
         let mut source = paths.source();
         assert_eq!(ready(&mut source), Some(with("a")));
         assert_eq!(ready(&mut source), None);
+        let other = paths.clone();
         paths.set(with("b"));
-        paths.clone().set(with("c"));
+        other.set(with("c"));
         let mut late = paths.source();
         assert_eq!(ready(&mut source), Some(with("c")), "the newest wins");
         assert_eq!(ready(&mut late), Some(with("c")), "each source has its own place");

@@ -18,3 +18,5 @@ mod stats;
 #[cfg(feature = "tracing")]
 mod trace;
 mod traffic;
+#[cfg(all(target_os = "linux", feature = "netlink"))]
+mod transport;

@@ -66,6 +66,7 @@ pub(super) static RESERVED: &[(&str, Option<&str>, &str)] = &[
     ("reqwest", None, "netcomm-bench"),
     ("reqwest-middleware", None, "netcomm-bench"),
     ("reqwest-retry", None, "netcomm-bench"),
+    ("if-watch", None, "netcomm-bench"),
     ("eventsource-client", None, "netcomm-bench"),
     ("eventsource-stream", None, "netcomm-bench"),
     ("launchdarkly-sdk-transport", None, "netcomm-bench"),

@@ -81,7 +81,8 @@ mod tests {
     #[test]
     fn kinds() {
         use InterfaceKind as Kind;
-        let table: &[(Option<&str>, u16, Option<Device>, Option<Kind>)] = &[
+        type Row = (Option<&'static str>, u16, Option<Device>, Option<Kind>);
+        let table: &[Row] = &[
             (None, ETHER, None, Some(Kind::Wired)),
             (None, ETHER, Some(Device::Plain), Some(Kind::Wired)),
             (None, ETHER, Some(Device::Wlan), Some(Kind::Wifi)),
