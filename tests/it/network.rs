@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use netcomm::Env;
 use netcomm::http::testing::{Reply, ScriptedServer};
 use netcomm::http::{Client, Offline};
 use netcomm::monitor::{
@@ -9,9 +10,8 @@ use netcomm::monitor::{
 };
 use netcomm::sse::EventStream;
 use netcomm::ws::{AcceptOptions, Connection, Socket, State};
-use netcomm::{Env, ErrorKind};
-use netcomm_core::{AddressFamily, ConnectInfo, Connectivity, Endpoint, Error, Io, Reach};
-use netcomm_tests::{LinkProfile, ScriptedDialer, ShapedDialer, TokioClock};
+use netcomm_core::{AddressFamily, ConnectInfo, Connectivity, Endpoint, Io, Reach};
+use netcomm_tests::{LinkControl, LinkProfile, ScriptedDialer, ShapedDialer, TokioClock};
 use tokio::time::Instant;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,6 +29,22 @@ struct World {
     monitor: Monitor,
     env: Env,
     dialer: ScriptedDialer,
+    link: LinkControl,
+}
+
+impl World {
+    /// The path goes away, and what was connected over it is cut.
+    async fn lose(&self) {
+        self.link.set_refusing(true);
+        self.link.cut();
+        self.paths.set(PathState::none());
+        until(&self.monitor, Reach::Offline).await;
+    }
+
+    fn give_back(&self) {
+        self.link.set_refusing(false);
+        self.paths.set(wired());
+    }
 }
 
 fn world() -> World {
@@ -36,17 +52,16 @@ fn world() -> World {
     let server =
         ScriptedServer::builder().route("/events", events()).handler(|_| Reply::status(200).body("ok")).offline();
     let dialer = ScriptedDialer::new();
-    let base = Env::new(dialer.clone(), TokioClock::new());
+    let shaped = ShapedDialer::new(dialer.clone(), LinkProfile::NONE, 1);
+    let link = shaped.control().clone();
+    let base = Env::new(shaped, TokioClock::new());
     let paths = ManualPaths::new(wired());
     let monitor = Monitor::builder(&base).paths(paths.source()).start();
     let env = monitor.env(&base);
-    let far = env.clone();
+    let far = base.clone();
     dialer.with_all(move |target| {
         let (server, far) = (server.clone(), far.clone());
         async move {
-            if far.connectivity().current().reach == Reach::Offline {
-                return Err(Error::new(ErrorKind::Connect, "dial").with_detail("there is no path"));
-            }
             let (near, end) = tokio::io::duplex(64 * 1024);
             match &target.endpoint {
                 Endpoint::Tcp { host, .. } if host.to_string() == "ws.example" => {
@@ -60,7 +75,7 @@ fn world() -> World {
             Ok(Io::new(near, ConnectInfo::default()))
         }
     });
-    World { paths, monitor, env, dialer }
+    World { paths, monitor, env, dialer, link }
 }
 
 async fn until(monitor: &Monitor, reach: Reach) {
@@ -72,17 +87,17 @@ async fn until(monitor: &Monitor, reach: Reach) {
 
 #[tokio::test(start_paused = true)]
 async fn everything_that_waits_goes_on_at_once() {
-    let World { paths, monitor, env, dialer } = world();
-    let client = Client::builder(&env).offline(Offline::WaitUpTo(24 * 3600 * SECOND)).build().expect("a client");
-    let (connection, _messages) = Connection::builder(&env, "ws://ws.example/").open().expect("a URL");
+    let world = world();
+    let World { monitor, env, dialer, .. } = &world;
+    let client = Client::builder(env).offline(Offline::WaitUpTo(24 * 3600 * SECOND)).build().expect("a client");
+    let (connection, _messages) = Connection::builder(env, "ws://ws.example/").open().expect("a URL");
     connection.ready().await.expect("open");
-    until(&monitor, Reach::Online).await;
+    until(monitor, Reach::Online).await;
     tokio::time::advance(SECOND).await;
 
-    paths.set(PathState::none());
-    until(&monitor, Reach::Offline).await;
+    world.lose().await;
     let call = tokio::spawn(client.get("http://api.example/").send());
-    let mut stream = EventStream::builder(&env, "http://sse.example/events").stream().expect("a URL");
+    let mut stream = EventStream::builder(env, "http://sse.example/events").stream().expect("a URL");
     let event = tokio::spawn(async move { stream.next().await });
     tokio::time::sleep(3600 * SECOND).await;
     assert!(!call.is_finished() && !event.is_finished());
@@ -90,7 +105,7 @@ async fn everything_that_waits_goes_on_at_once() {
     let dials = dialer.dials();
 
     let returned = Instant::now();
-    paths.set(wired());
+    world.give_back();
     let body = call.await.expect("no panic").expect("a response").text().await.expect("a body");
     let event = event.await.expect("no panic").expect("an event").expect("no error");
     connection.ready().await.expect("open again");
@@ -168,19 +183,19 @@ async fn a_lossy_link_does_not_flap() {
 
 #[tokio::test]
 async fn kept_calls_are_delivered_when_the_network_is_back() {
-    let World { paths, monitor, env, .. } = world();
+    let world = world();
+    let env = &world.env;
     let dir = std::env::temp_dir().join(format!("netcomm-network-{}", std::process::id()));
-    let outbox = netcomm::http::outbox::Outbox::open(&env, &dir).await.expect("an outbox");
-    let client = Client::builder(&env).outbox(outbox.clone()).offline(Offline::Outbox).build().expect("a client");
+    let outbox = netcomm::http::outbox::Outbox::open(env, &dir).await.expect("an outbox");
+    let client = Client::builder(env).outbox(outbox.clone()).offline(Offline::Outbox).build().expect("a client");
     let delivery = outbox.deliver(&client);
-    paths.set(PathState::none());
-    until(&monitor, Reach::Offline).await;
+    world.lose().await;
     for number in 0..10 {
         let response = client.post("http://api.example/").body(format!("{number}")).send().await.expect("kept");
         assert!(response.queued().is_some());
     }
     assert_eq!(outbox.list().len(), 10);
-    paths.set(wired());
+    world.give_back();
     outbox.drained().await;
     assert_eq!(outbox.list().len(), 0);
     drop((client, delivery));
