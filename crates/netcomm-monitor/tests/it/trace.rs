@@ -24,7 +24,7 @@ impl Lines {
     }
 
     fn taken(&self) -> Vec<String> {
-        std::mem::take(&mut self.lines.lock().unwrap())
+        std::mem::take(&mut self.lines.lock().expect("no panic"))
     }
 }
 
@@ -41,7 +41,7 @@ impl Subscriber for Lines {
     fn event(&self, event: &tracing::Event<'_>) {
         let mut line = event.metadata().level().to_string();
         event.record(&mut Writer(&mut line));
-        self.lines.lock().unwrap().push(line);
+        self.lines.lock().expect("no panic").push(line);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -30,7 +30,7 @@ fn flat(amounts: impl IntoIterator<Item = (String, Labels, f64, f64)>) -> Flat {
 fn expected() -> Flat {
     flat(scrape().into_iter().flat_map(|(name, family)| {
         let name = name.strip_suffix("_total").unwrap_or(&name).to_owned();
-        let name = name.strip_suffix("_seconds").or(name.strip_suffix("_bytes")).unwrap_or(&name).to_owned();
+        let name = name.strip_suffix("_seconds").or_else(|| name.strip_suffix("_bytes")).unwrap_or(&name).to_owned();
         let samples = family.samples.into_iter().map(|(labels, value)| (labels, value, 0.0));
         let histograms = family.histograms.into_iter().map(|(labels, whole)| (labels, whole.count, whole.sum));
         let all: Vec<_> = samples.chain(histograms).collect();
