@@ -12,6 +12,7 @@ mod progress;
 mod proxy;
 mod request;
 mod secret;
+mod signal;
 mod sse;
 mod sse_contract;
 mod tour;
