@@ -12,7 +12,8 @@ use netcomm::http::{Concurrency, Rate};
 use crate::secret::SecretSource;
 use crate::{exit, trying};
 
-/// HTTP calls, WebSockets and event streams from the shell, a proxy for other programs, and a tour of what the client survives
+/// HTTP calls, WebSockets and event streams from the shell, a monitor of the network, a proxy for other programs, and a tour of
+/// what the client survives
 #[derive(Parser)]
 #[command(name = "netcomm", version)]
 pub(crate) struct Cli {
@@ -47,6 +48,12 @@ pub(crate) enum Command {
     /// A stream that ended or is lost is opened again, behind the last event that came. A stream asked for with --post is not:
     /// its end is the end. 204 of the server ends it too. Ctrl-C ends it at once.
     Sse(Box<Sse>),
+    /// Shows what the network is like, and what happens on it, while it happens
+    ///
+    /// It learns from the system's paths, from a probe if one is named, and from traffic: that of the URLs which it asks every so
+    /// often, and with --proxy that of other programs. On a terminal it draws; otherwise changes become lines. Nobody is asked
+    /// who was not named. `?` shows the keys.
+    Monitor(Monitor),
     /// Lets other programs use the client, by a change of address
     ///
     /// With --to it is a reverse proxy: all requests go to that origin, whatever host they name. Without it is a forward
@@ -265,6 +272,43 @@ pub(crate) enum Framing {
 pub(crate) enum Patience {
     For(Duration),
     Forever,
+}
+
+#[derive(Args)]
+pub(crate) struct Monitor {
+    /// Asked every so often by GET, so that there is traffic to judge by; a ws or wss URL is listened to
+    #[arg(value_name = "URL")]
+    pub(crate) urls: Vec<String>,
+    /// Asked whether the network leads anywhere: an http URL that answers 204
+    #[arg(long, value_name = "URL")]
+    pub(crate) probe: Option<String>,
+    /// With --probe: the answer has to repeat a random word, as no portal does (X-Netcomm-Challenge, X-Netcomm-Response)
+    #[arg(long, requires = "probe")]
+    pub(crate) challenge: bool,
+    /// From one question to a URL to the next: 5, 5s, 500ms, 2m
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "5s")]
+    pub(crate) every: Duration,
+    /// Lends the client to other programs at this loopback address, as `netcomm proxy` does, and shows what they do
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) proxy: Option<SocketAddr>,
+    /// Writes what was recorded to this file as HAR 1.2, at the end and on `h`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) har: Option<PathBuf>,
+    /// Writes a JSON object in each line of stdout: for each state, change of quality, call and message, and the end
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Waits for the first verdict, at most 10 s, tells it and ends: 0 if online, 1 if not
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Counts this machine and private addresses as hosts that everybody can reach: their answers tell of the network
+    #[arg(long)]
+    pub(crate) private_hosts: bool,
+    /// Goes by probe and traffic alone, whatever the system says of paths
+    #[arg(long)]
+    pub(crate) ignore_paths: bool,
+    /// Certificates (PEM) to trust beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -563,7 +607,7 @@ pub(crate) struct Bounds {
     pub(crate) deny_private: bool,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone, Default)]
 #[command(next_help_heading = "The way there")]
 pub(crate) struct Way {
     /// A proxy on the way: http, https, socks5 or socks5h [default: the environment's]
@@ -595,6 +639,8 @@ pub(crate) struct Way {
     pub(crate) http2: bool,
 }
 
+/// Who is asked more often than that is not watched but attacked.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 /// More than a machine has ports.
 const MAX_CONNECTIONS: usize = 1 << 20;
 
@@ -612,6 +658,18 @@ fn seconds(text: &str) -> Result<Duration, String> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if !duration.is_zero() => Ok(duration),
         _ => Err("must be more than 0".to_owned()),
+    }
+}
+
+/// A time with its unit; seconds without.
+fn interval(text: &str) -> Result<Duration, String> {
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let split = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)));
+    let (number, factor) = split.unwrap_or((text, 1.0));
+    let number: f64 = number.parse().map_err(|_| "not a time, such as 5s or 500ms".to_owned())?;
+    match Duration::try_from_secs_f64(number * factor) {
+        Ok(duration) if duration >= MIN_INTERVAL => Ok(duration),
+        _ => Err("must be 10ms or more".to_owned()),
     }
 }
 
@@ -722,6 +780,13 @@ mod tests {
         assert!(["", "-1", "never"].iter().all(|wrong| patience(wrong).is_err()));
         assert_eq!(message_bytes("2m"), Ok(2 << 20));
         assert!(["0", "4g", "x"].iter().all(|wrong| message_bytes(wrong).is_err()));
+        let millis = Duration::from_millis;
+        for (text, expected) in [("5", 5000), ("5s", 5000), ("1.5s", 1500), ("500ms", 500), ("2m", 120_000)] {
+            assert_eq!(interval(text), Ok(millis(expected)), "{text}");
+        }
+        for wrong in ["", "s", "0", "9ms", "-1s", "nan", "inf", "5 parsecs", "1e300h"] {
+            assert!(interval(wrong).is_err(), "{wrong}");
+        }
         assert_eq!(byte_count("10"), Ok(10));
         assert_eq!(byte_count("2K"), Ok(2048));
         assert_eq!(byte_count("1g"), Ok(1 << 30));

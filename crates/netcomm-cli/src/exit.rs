@@ -7,10 +7,13 @@ use std::process::ExitCode;
 
 use netcomm::{Error, ErrorKind};
 
-/// A promise of the tour was broken, or an error of a kind that the table does not know.
+/// A promise of the tour was broken, `monitor --once` found no network that is online, or an error of a kind that the table does
+/// not know.
 pub(crate) const FAILED: u8 = 1;
 /// Ctrl-C, as shells count it: 128 + SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;
+/// SIGTERM, counted in the same way.
+pub(crate) const TERMINATED: u8 = 143;
 /// Whoever read the output has gone, as shells count it: 128 + SIGPIPE.
 const UNREAD: u8 = 141;
 
@@ -71,13 +74,19 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
 
 /// The codes as a text for `--help`.
 pub(crate) fn help() -> String {
-    let mut text = format!("Exit codes:\n  {:>3}  success\n  {FAILED:>3}  a promise of the tour was broken\n", 0);
+    let mut text = format!(
+        "Exit codes:\n  {:>3}  success\n  {FAILED:>3}  a promise of the tour was broken; monitor --once: not online\n",
+        0
+    );
     for rows in KINDS.chunk_by(|(_, a, _), (_, b, _)| a == b) {
         let kinds: Vec<_> = rows.iter().map(|(kind, ..)| kind.as_str()).collect();
         writeln!(text, "  {:>3}  {}", rows[0].1, kinds.join(", ")).expect("a string takes all text");
     }
-    write!(text, "  {INTERRUPTED:>3}  Ctrl-C\n  {UNREAD:>3}  nobody reads the output")
-        .expect("a string takes all text");
+    write!(
+        text,
+        "  {INTERRUPTED:>3}  Ctrl-C\n  {UNREAD:>3}  nobody reads the output\n  {TERMINATED:>3}  SIGTERM (monitor)"
+    )
+    .expect("a string takes all text");
     text
 }
 

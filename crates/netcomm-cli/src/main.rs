@@ -6,12 +6,14 @@ mod client;
 mod exit;
 mod fetch;
 mod json;
+mod monitor;
 mod output;
 mod partial;
 mod progress;
 mod proxy;
 mod request;
 mod secret;
+mod signal;
 mod sse;
 mod sse_contract;
 mod tour;
@@ -37,8 +39,9 @@ fn main() -> ExitCode {
             return exit::code(&error);
         }
     };
-    // The proxy lets its clients come to an end first, a WebSocket says goodbye, an event stream keeps its last id.
-    let ends_itself = matches!(cli.command, Command::Proxy(_) | Command::Ws(_) | Command::Sse(_));
+    // The proxy lets its clients come to an end first, a WebSocket says goodbye, an event stream keeps its last id, a
+    // monitor leaves the terminal as it was.
+    let ends_itself = matches!(cli.command, Command::Proxy(_) | Command::Ws(_) | Command::Sse(_) | Command::Monitor(_));
     let code = runtime.block_on(async {
         tokio::select! {
             code = dispatch(cli.command) => code,
@@ -69,6 +72,7 @@ async fn dispatch(command: Command) -> ExitCode {
         Command::Ws(ws) => return ws::run(&ws).await,
         Command::Sse(sse) => return sse::run(&sse).await,
         Command::Cache(command) => return cache::run(&command).await,
+        Command::Monitor(monitor) => return monitor::run(&monitor).await,
         Command::Proxy(proxy) => return proxy::run(&proxy).await,
         Command::Tour(tour) => return tour::run(&tour).await,
         Command::SseContractService(service) => return sse_contract::run(&service).await,

@@ -16,6 +16,9 @@ static ROOMS: &[(&str, &str, &str)] = &[
     ("hyper", "netcomm-cli", "proxy/serve"),
     // And of its service for contract tests.
     ("hyper", "netcomm-cli", "sse_contract/serve"),
+    // Its pictures, and the terminal that they are for.
+    ("ratatui", "netcomm-cli", "monitor/screen"),
+    ("ratatui", "netcomm-cli", "monitor/terminal"),
     ("hyper_util", "netcomm-http", "conn"),
     ("hyper_util", "netcomm-ws", "connect/h2"),
     ("hyper_util", "netcomm-cli", "proxy/serve"),

@@ -14,12 +14,12 @@ use crate::{client, trying};
 const OF_REVERSE_PROXIES: &str = "CDN-Cache-Control";
 
 /// Makes the client: one that adds nothing of its own to what it passes on. With it comes its cache, if it has one, which
-/// speaks under that name.
+/// speaks under that name. It lives in that environment, but for its dialer and its policy; else in one of its own.
 ///
 /// # Errors
 ///
 /// Kind `Invalid` for options that mean nothing, `Io` for files that cannot be read.
-pub(super) async fn build(args: &Proxy, name: &str) -> Result<(Client, Option<Kept>)> {
+pub(super) async fn build(args: &Proxy, name: &str, env: Option<&Env>) -> Result<(Client, Option<Kept>)> {
     let rules = rules(args, name)?;
     let mut timeouts = Timeouts::default().with_idle_body(args.bounds.idle_timeout).with_min_rate(None);
     if let Some(connect) = args.bounds.connect_timeout {
@@ -37,11 +37,12 @@ pub(super) async fn build(args: &Proxy, name: &str) -> Result<(Client, Option<Ke
         // Bodies stream through; how long they are is the affair of both ends.
         .with_limits(Limits::default().with_body_bytes(u64::MAX))
         .with_private_addresses(private);
-    let dialer = client::dialer(&args.way, Tap::off()).await?;
+    let dialer = client::dialer(&args.way, env.map_or_else(Tap::off, |env| env.tap().clone())).await?;
+    let env = env.map_or_else(|| Env::new(dialer.clone(), SystemClock), |env| env.with_dialer(dialer.clone()));
     // Clients are bounded already: none of them should wait for another one's connection.
     let mut pool = PoolLimits::default();
     (pool.per_origin, pool.total) = (args.bounds.max_connections, args.bounds.max_connections);
-    let mut builder = Client::builder(&Env::new(dialer, SystemClock).with_policy(policy))
+    let mut builder = Client::builder(&env.with_policy(policy))
         .no_default_headers()
         .exact_paths(true)
         .decode(false)

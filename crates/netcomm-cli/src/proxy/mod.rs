@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netcomm::{Error, ErrorKind, Result};
+use netcomm::{Env, Error, ErrorKind, Result};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::args::Proxy;
+use crate::signal::Signals;
 use crate::{exit, output};
 use forward::Forward;
 use target::Aim;
@@ -38,7 +39,7 @@ const REST: Duration = Duration::from_millis(50);
 
 /// Serves until it is told to end.
 pub(crate) async fn run(args: &Proxy) -> ExitCode {
-    match serve(args).await {
+    match serve(args, None, |address| announce(address, args.json)).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::tell(&exit::describe(&error));
@@ -47,7 +48,21 @@ pub(crate) async fn run(args: &Proxy) -> ExitCode {
     }
 }
 
-async fn serve(args: &Proxy) -> Result<()> {
+/// Serves until it is told to end by a signal; in an environment of others, what concerns the network is theirs. Where it
+/// listens is handed to `announce`, before anybody is served.
+///
+/// # Errors
+///
+/// Kind `Invalid` for options that mean nothing, `Io` if it cannot listen or what is announced cannot be written.
+///
+/// # Cancel safety
+///
+/// Connections are cut off if the future is dropped.
+pub(crate) async fn serve(
+    args: &Proxy,
+    env: Option<&Env>,
+    announce: impl FnOnce(SocketAddr) -> Result<()>,
+) -> Result<()> {
     let invalid = |detail: &'static str| Error::new(ErrorKind::Invalid, "start proxy").with_detail(detail);
     if !args.listen.ip().is_loopback() && !args.expose {
         return Err(invalid(
@@ -59,9 +74,9 @@ async fn serve(args: &Proxy) -> Result<()> {
     }
     let aim = Aim::parse(args.to.as_deref())?;
     let name = args.name.clone().unwrap_or_else(|| format!("netcomm-{:08x}", RandomState::new().hash_one(()) >> 32));
-    let (client, kept) = client::build(args, &name).await?;
+    let (client, kept) = client::build(args, &name, env).await?;
     let (tells_client, verbose) = (args.forwarded, args.verbose);
-    let served = listen(args, Forward { client, aim, name, tells_client, verbose }).await;
+    let served = listen(args, Forward { client, aim, name, tells_client, verbose }, announce).await;
     if let Some(kept) = kept {
         kept.close().await;
     }
@@ -69,13 +84,13 @@ async fn serve(args: &Proxy) -> Result<()> {
 }
 
 /// Takes connections until it is told to end, and then waits for those that are under way.
-async fn listen(args: &Proxy, forward: Forward) -> Result<()> {
+async fn listen(args: &Proxy, forward: Forward, announce: impl FnOnce(SocketAddr) -> Result<()>) -> Result<()> {
     let forward = Arc::new(forward);
     let io = |error| Error::new(ErrorKind::Io, "listen").with_detail(args.listen.to_string()).with_source(error);
     let listener = TcpListener::bind(args.listen).await.map_err(io)?;
     // Before anybody knows the address, so that nobody can be too early with the signal.
-    let mut stop = Stop::new()?;
-    announce(listener.local_addr().map_err(io)?, args.json)?;
+    let mut stop = Signals::new()?;
+    announce(listener.local_addr().map_err(io)?)?;
 
     let (stopping, stopped) = watch::channel(false);
     let places = Arc::new(Semaphore::new(args.bounds.max_connections));
@@ -86,7 +101,7 @@ async fn listen(args: &Proxy, forward: Forward) -> Result<()> {
             (place, listener.accept().await)
         };
         tokio::select! {
-            () = stop.wait() => break,
+            _ = stop.wait() => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (place, accepted) = accepted => match accepted {
                 Ok((stream, peer)) => {
@@ -109,7 +124,7 @@ async fn listen(args: &Proxy, forward: Forward) -> Result<()> {
     tokio::select! {
         _ = timeout(args.bounds.grace, end) => {}
         // Whoever says it twice means now.
-        () = stop.wait() => {}
+        _ = stop.wait() => {}
     }
     Ok(())
 }
@@ -127,46 +142,6 @@ fn announce(address: SocketAddr, json: bool) -> Result<()> {
 fn is_name(text: &str) -> bool {
     let is_own = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic()) && text.bytes().all(is_own)
-}
-
-/// The wish that the proxy ends: Ctrl-C, and SIGTERM where there is such a thing.
-struct Stop {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    #[cfg(unix)]
-    fn new() -> Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let failed = |error| Error::new(ErrorKind::Io, "wait for signals").with_source(error);
-        Ok(Self {
-            terminate: signal(SignalKind::terminate()).map_err(failed)?,
-            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
-        })
-    }
-
-    #[cfg(unix)]
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    fn new() -> Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(not(unix))]
-    async fn wait(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ mod exit_codes;
 mod files;
 mod json;
 mod keeping;
+#[cfg(unix)]
+mod monitor;
 mod proxy;
 mod requests;
 mod responses;
