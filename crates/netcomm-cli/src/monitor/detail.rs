@@ -145,7 +145,7 @@ fn body(whose: &str, body: &EntryBody, lines: &mut Vec<Line>) {
         return;
     }
     lines.push(Line::Heading(format!("body of the {whose}, {} bytes", body.bytes())));
-    lines.extend(content(body).lines().map(|line| text(line)));
+    lines.extend(content(body).lines().map(text));
 }
 
 /// As much as can be shown of a body.
