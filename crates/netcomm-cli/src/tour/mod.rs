@@ -9,6 +9,7 @@ mod events;
 mod eyeballs;
 mod guard;
 mod heads;
+mod network;
 mod pool;
 mod redirects;
 mod resume;
@@ -50,6 +51,7 @@ const SCENES: &[Scene] = &[
     cache::SCENE,
     comeback::SCENE,
     events::SCENE,
+    network::SCENE,
     trouble::SCENE,
 ];
 
