@@ -99,7 +99,8 @@ impl Probe {
         self
     }
 
-    /// After how long without an answer another try is begun beside those that wait. Default 1 s: over a network that
+    /// After how long without an answer another try is begun beside those that wait; after three that were refused none
+    /// is. Default 1 s: over a network that
     /// loses one packet in five a probe fails in one of 20 000 cases.
     #[must_use]
     pub const fn with_try_after(mut self, try_after: Duration) -> Self {

@@ -54,6 +54,9 @@ fn settle_families(report: &mut ProbeReport) {
     }
 }
 
+/// So many tries that were refused are no accident: no further one is begun. Those that hear nothing are waited for.
+const ENOUGH: u32 = 3;
+
 /// One way to the host: a try, and another one each time that no answer has come for a while; the first answer counts.
 async fn way(env: &Env, probe: &Arc<Probe>, url: &Url, family: Option<AddressFamily>, began: Instant) -> Answer {
     match tries(env, probe, url, family, began).await {
@@ -76,7 +79,7 @@ async fn tries(
     let mut running: JoinSet<Result<Answer>> = JoinSet::new();
     let mut end = env.clock().sleep_until(began + probe.timeout);
     let mut next = env.clock().sleep_until(began);
-    let mut last = None;
+    let (mut last, mut failed) = (None, 0_u32);
     loop {
         tokio::select! {
             biased;
@@ -84,7 +87,13 @@ async fn tries(
                 Ok(Ok(answer)) => return Ok(answer),
                 // A name that leads nowhere does so at once, and again.
                 Ok(Err(error)) if error.kind() == ErrorKind::Dns => return Err(error),
-                Ok(Err(error)) => last = Some(error),
+                Ok(Err(error)) => {
+                    failed += 1;
+                    if failed >= ENOUGH && running.is_empty() {
+                        return Err(error);
+                    }
+                    last = Some(error);
+                }
                 Err(_) => {}
             },
             () = &mut end => {

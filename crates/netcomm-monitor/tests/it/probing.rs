@@ -89,6 +89,16 @@ async fn silence_is_offline_in_time_and_its_end_is_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_refused_does_not_wait_out_the_time() {
+    let stage = Stage::new();
+    stage.dialer.fail_all(ErrorKind::Connect);
+    let monitor = stage.builder().probe(probe()).start();
+    let begun = tokio::time::Instant::now();
+    until(&mut monitor.states(), Reach::Offline, Reason::ProbeFailed).await;
+    assert_eq!((begun.elapsed(), stage.dialer.dials()), (2 * SECOND, 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lost_try_is_no_failed_probe() {
     let stage = Stage::new();
     let server = ScriptedServer::builder().handler(honest).offline();
