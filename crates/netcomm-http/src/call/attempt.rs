@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::StatusCode;
 use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
-use http::{Method, StatusCode};
 use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage, Steps};
 
 use super::report::End;
@@ -38,7 +38,7 @@ impl Call<'_> {
             number,
             origin: self.address.origin.to_text(),
         });
-        let method = client.tap().wants(Interest::ATTEMPT).then(|| self.outgoing_method());
+        let underway = client.tap().wants(Interest::ATTEMPT).then(|| Box::new(self.underway(begun)));
         let outcome = if client.inner.attempt_interceptors.is_empty() {
             self.wire(fresh, begun).await
         } else {
@@ -55,22 +55,10 @@ impl Call<'_> {
             Err(_) => client.clock().now().saturating_duration_since(begun),
         };
         self.trail.end(took, told);
-        self.emit(Interest::ATTEMPT, || Event::AttemptEnded {
-            number,
-            origin: self.address.origin.to_text(),
-            method: method.unwrap_or_default(),
-            version,
-            status: told.ok(),
-            error: told.err(),
-            reused: self.timing.reused,
-            wait: told.is_ok().then_some(self.timing.wait),
-            took,
-        });
+        if let Some(underway) = underway {
+            underway.end(told, version, &self.timing, took);
+        }
         outcome
-    }
-
-    fn outgoing_method(&self) -> Method {
-        self.outgoing.as_ref().map(|request| request.method().clone()).unwrap_or_default()
     }
 
     /// Over the wire, or over the transport that stands in for it.

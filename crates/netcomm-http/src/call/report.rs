@@ -1,14 +1,15 @@
 //! What observers are told of a call, and that they hear of its end exactly once.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use http::StatusCode;
+use http::{Method, StatusCode, Version};
 use netcomm_core::{CallId, ErrorKind, Event, Interest, Observation};
 
 use super::Call;
 use crate::client::Client;
 use crate::receive::EndReport;
+use crate::timing::Timing;
 
 /// Tells observers of the end of a call that came to no answer, also of one that is dropped.
 pub(super) struct Unfinished<'c> {
@@ -45,6 +46,60 @@ impl Drop for Unfinished<'_> {
     }
 }
 
+/// Tells observers of the end of an attempt, also of one that is dropped. Made only where somebody wants to hear of it.
+pub(super) struct Underway<'c> {
+    client: &'c Client,
+    call: CallId,
+    number: u32,
+    origin: String,
+    method: Method,
+    begun: Instant,
+    /// What it came to; until then it was canceled.
+    end: Option<Event>,
+}
+
+impl Underway<'_> {
+    pub(super) fn end(
+        mut self: Box<Self>,
+        told: Result<StatusCode, ErrorKind>,
+        version: Option<Version>,
+        timing: &Timing,
+        took: Duration,
+    ) {
+        self.end = Some(Event::AttemptEnded {
+            number: self.number,
+            origin: std::mem::take(&mut self.origin),
+            method: std::mem::take(&mut self.method),
+            version,
+            status: told.ok(),
+            error: told.err(),
+            reused: timing.reused,
+            wait: told.is_ok().then_some(timing.wait),
+            took,
+        });
+    }
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        let now = self.client.clock().now();
+        let event = self.end.take().unwrap_or_else(|| Event::AttemptEnded {
+            number: self.number,
+            origin: std::mem::take(&mut self.origin),
+            method: std::mem::take(&mut self.method),
+            version: None,
+            status: None,
+            error: Some(ErrorKind::Canceled),
+            reused: false,
+            wait: None,
+            took: now.saturating_duration_since(self.begun),
+        });
+        self.client.tap().emit(Interest::ATTEMPT, || {
+            Observation::new(now, event).with_call(self.call, self.client.scope.name().cloned())
+        });
+    }
+}
+
 /// Who tells the observers of the call's end.
 pub(super) enum End {
     /// The call: the body was there with its head, or there is none of ours.
@@ -53,6 +108,21 @@ pub(super) enum End {
     Later(Arc<EndReport>),
     /// A body that goes on after a break, or the call of which this one is a part.
     Elsewhere,
+}
+
+impl<'c> Call<'c> {
+    /// The attempt that begins now, for observers.
+    pub(super) fn underway(&self, begun: Instant) -> Underway<'c> {
+        Underway {
+            client: self.client,
+            call: self.id,
+            number: self.timing.attempt,
+            origin: self.address.origin.to_text(),
+            method: self.outgoing.as_ref().map(|request| request.method().clone()).unwrap_or_default(),
+            begun,
+            end: None,
+        }
+    }
 }
 
 impl Call<'_> {

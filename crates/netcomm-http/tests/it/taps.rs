@@ -159,6 +159,23 @@ async fn a_failed_connection_from_beginning_to_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_attempt_that_is_dropped_ends_as_one() {
+    let stage = served();
+    stage.dialer.hang_all();
+    let call = stage.client().get("http://a.example/ok").send();
+    tokio::time::timeout(Duration::from_millis(700), call).await.expect_err("it hangs");
+    assert_eq!(
+        story(&stage),
+        [
+            "call GET http://a.example/ok",
+            "attempt 1 http://a.example:80",
+            "attempt end 1 None Some(Canceled) false",
+            "end None Some(Canceled) 0",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_call_ends_once_whichever_way_it_ends() {
     let stage = served();
     let client = stage.client();
