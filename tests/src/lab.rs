@@ -75,6 +75,23 @@ pub fn ip(lines: &str) {
     assert!(output.status.success(), "ip failed: {}\n{lines}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// For [`ip`], in a namespace of its own: a cable `p0`-`p1` and a cable `q0`-`q1`, all plugged in, with an address at `p0` and one at `q0`. Without link-local
+/// addresses, of which the kernel tells in its own time.
+pub const CABLES: &str = "\
+link set lo up
+link add name p0 type veth peer name p1
+link add name q0 type veth peer name q1
+link set p0 addrgenmode none
+link set p1 addrgenmode none
+link set q0 addrgenmode none
+link set q1 addrgenmode none
+link set p0 up
+link set p1 up
+link set q0 up
+link set q1 up
+addr add 10.0.0.1/24 dev p0
+addr add 10.0.1.1/24 dev q0";
+
 /// Notes that a test cannot run here, in the file that `NETCOMM_SKIPPED_FILE` names.
 fn skip(test: &str, reason: &str) {
     println!("skipped: {reason}");

@@ -12,7 +12,7 @@ mod wire;
 pub use clock::{ManualClock, TokioClock};
 pub use connectivity::ManualConnectivity;
 pub use dialer::ScriptedDialer;
-pub use lab::{in_namespace, ip, namespace};
+pub use lab::{CABLES, in_namespace, ip, namespace};
 pub use observer::CollectingObserver;
 pub use shaped::{LinkControl, LinkProfile, ShapedDialer, ShapedLink};
 pub use tls::{TestCa, TestIdentity};

@@ -4,7 +4,7 @@ use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use netcomm_tests::{ip, namespace};
+use netcomm_tests::{CABLES, ip, namespace};
 use serde::{Deserialize, Serialize};
 
 use super::super::NAME;
@@ -41,7 +41,7 @@ pub(super) fn start(peer: &str, case: &str) -> Result<Vec<Seen>> {
 
 /// What that program does.
 pub(in super::super) fn run(peer: &str, case: &str) -> Result<()> {
-    ip(changes::CABLES);
+    ip(CABLES);
     let kernel = kernel::hear()?;
     let peer = peers::follow(peer)?;
     let seen = if case == STORMS { storms(&peer) } else { one_by_one(&kernel, &peer)? };
