@@ -36,7 +36,7 @@ use crate::address::Address;
 use crate::alarm::{Alarm, after};
 use crate::auth::Credentials;
 use crate::client::Client;
-use crate::conn::Meta;
+use crate::conn::{Meta, Upload};
 use crate::intercept::{End as ChainEnd, Facts as CallFacts, Next};
 use crate::limit::Permits;
 use crate::redirect::{self, Follow};
@@ -72,7 +72,11 @@ async fn made(client: &Client, request: Box<Request>) -> Result<Response> {
             Some(response) => return Ok(response),
             // Boxed, since callers move the future of a call about, and for those that are answered by now most of it is of
             // no use.
-            None => Box::pin(call.proceed(request.method, request.headers, request.body)),
+            None => {
+                // Made where it will stay, not moved there: it is large.
+                let place = Box::new_uninit();
+                Box::into_pin(Box::write(place, call.proceed(request.method, request.headers, request.body)))
+            }
         }
     };
     proceeding.await
@@ -137,7 +141,7 @@ struct Call<'c> {
     /// What is asked for, until the first hop has it.
     wanted: Option<Wanted>,
     /// The request on its way down, from the attempt to the wire: passed here once instead of through each step.
-    outgoing: Option<http::Request<Body>>,
+    outgoing: Option<http::Request<Upload>>,
     lost: Option<Lost>,
     end: End,
     /// What the present attempt has passed, until its body has it.
@@ -172,6 +176,9 @@ enum Fields<'a> {
     /// Those that were looked at in full.
     Dressed(&'a HeaderMap),
 }
+
+/// The answer on its way up. Boxed, since it is passed from step to step.
+type Answer = Box<http::Response<Body>>;
 
 /// What a failed attempt leaves behind.
 struct Lost {
@@ -311,7 +318,7 @@ impl<'c> Call<'c> {
     }
 
     /// The interceptors around the call, then the hops.
-    async fn start(&mut self) -> Result<http::Response<Body>> {
+    async fn start(&mut self) -> Result<Answer> {
         let client = self.client;
         if client.inner.call_interceptors.is_empty() {
             return self.hops().await;
@@ -320,11 +327,11 @@ impl<'c> Call<'c> {
         let request = assemble(method, self.address.uri.clone(), headers, body);
         self.moment = None;
         let mut end = CallEnd { call: self };
-        Next::new(&client.inner.call_interceptors, &mut end).run(request).await
+        Next::new(&client.inner.call_interceptors, &mut end).run(request).await.map(Box::new)
     }
 
     /// The hops from redirect to redirect.
-    async fn hops(&mut self) -> Result<http::Response<Body>> {
+    async fn hops(&mut self) -> Result<Answer> {
         let Wanted { mut method, mut headers, mut body } = self.wanted.take().unwrap_or_default();
         // An interceptor may run all this again.
         self.redirects.clear();
@@ -373,14 +380,9 @@ impl<'c> Call<'c> {
     }
 
     /// The answer: resumption beneath, decoding on top.
-    fn finish(
-        &mut self,
-        method: &Method,
-        headers: &HeaderMap,
-        response: http::Response<Body>,
-    ) -> Result<http::Response<Body>> {
-        let response = match self.options.resume.unwrap_or(self.client.inner.resume) {
-            0 => response,
+    fn finish(&mut self, method: &Method, headers: &HeaderMap, mut response: Answer) -> Result<Answer> {
+        match self.options.resume.unwrap_or(self.client.inner.resume) {
+            0 => {}
             times => {
                 let rest = resume::Rest {
                     client: self.client.clone(),
@@ -396,13 +398,12 @@ impl<'c> Call<'c> {
                     End::Later(report) => Some(Arc::clone(report)),
                     End::Now(_) | End::Elsewhere => None,
                 };
-                let response = resume::attach(rest, method, times, response, &mut report);
+                resume::attach(rest, method, times, &mut response, &mut report);
                 if report.is_none() && matches!(self.end, End::Later(_)) {
                     self.end = End::Elsewhere;
                 }
-                response
             }
-        };
+        }
         if !self.decodes(headers) || *method == Method::HEAD {
             return Ok(response);
         }
@@ -410,11 +411,12 @@ impl<'c> Call<'c> {
             decode::Plan::Decode(codings) => codings,
             decode::Plan::Identity | decode::Plan::Unknown(_) => return Ok(response),
         };
-        let (mut parts, body) = response.into_parts();
-        parts.headers.remove(CONTENT_ENCODING);
-        parts.headers.remove(CONTENT_LENGTH);
+        response.headers_mut().remove(CONTENT_ENCODING);
+        response.headers_mut().remove(CONTENT_LENGTH);
         let limits = self.limits.with_body_bytes(self.max_body_bytes);
-        Ok(http::Response::from_parts(parts, decode::decode(body, codings, &limits)))
+        let body = std::mem::take(response.body_mut());
+        *response.body_mut() = decode::decode(body, codings, &limits);
+        Ok(response)
     }
 
     /// Whether content codings are this call's own affair: not if the caller asked for some, or for a part.
@@ -425,7 +427,7 @@ impl<'c> Call<'c> {
     }
 
     /// One hop: who may go there, and with which credentials.
-    async fn hop(&mut self, method: &Method, headers: &HeaderMap, body: Body) -> Result<http::Response<Body>> {
+    async fn hop(&mut self, method: &Method, headers: &HeaderMap, body: Body) -> Result<Answer> {
         let client = self.client;
         let policy = &client.inner.policy;
         let refused = |error: Error| error.with_stage(Stage::Policy);
@@ -448,7 +450,7 @@ impl<'c> Call<'c> {
         method: &Method,
         headers: &HeaderMap,
         body: Body,
-    ) -> Result<http::Response<Body>> {
+    ) -> Result<Answer> {
         let client = self.client;
         let refused = |error: Error| error.with_stage(Stage::Credentials);
         self.stage = Some(Stage::Credentials);
@@ -473,30 +475,30 @@ impl<'c> Call<'c> {
         headers: &HeaderMap,
         authorization: Option<&HeaderValue>,
         body: Body,
-    ) -> Result<http::Response<Body>> {
+    ) -> Result<Answer> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
             let (key, plan) = self.found();
             let mut asked = self.ask(cache, key, method, headers, authorization, &body);
             let plan = match self.look(&asked, plan) {
-                cached::Looked::Answered(response) => return Ok(response),
+                cached::Looked::Answered(response) => return Ok(Box::new(response)),
                 cached::Looked::Planned(plan) => Some(plan),
                 cached::Looked::Open => None,
             };
             // Not in the arms of the match: what it looks at would stay in the future beside what comes of it.
             let straight = match self.straight(&asked, plan) {
                 Ok(straight) => straight,
-                Err(plan) => return Box::pin(self.cached(asked, plan, headers, body)).await,
+                Err(plan) => return Box::pin(self.cached(asked, plan, headers, body)).await.map(Box::new),
             };
             let mut response = self.attempts(method, Fields::Dressed(&asked.fields), body).await?;
             return match self.take_at_once(&mut asked, &straight, &mut response) {
                 true => Ok(response),
-                false => Box::pin(self.take(&asked, &straight, response)).await,
+                false => Box::pin(self.take(&asked, &straight, *response)).await.map(Box::new),
             };
         }
         if self.shares() && matches!(*method, Method::GET | Method::HEAD) && body.is_empty() {
             let fields = self.dress(method, headers, authorization, true);
-            return Box::pin(self.join(self.detached(method, fields))).await;
+            return Box::pin(self.join(self.detached(method, fields))).await.map(Box::new);
         }
         self.attempts(method, Fields::Bare(headers, authorization), body).await
     }
@@ -508,7 +510,7 @@ impl<'c> Call<'c> {
         fields: Fields<'_>,
         mut body: Body,
         mut reason: Reason,
-    ) -> Result<http::Response<Body>> {
+    ) -> Result<Answer> {
         let (mut replays, mut unsent_replays) = (0, 0);
         loop {
             self.client.scope.spend_request().map_err(|error| error.with_stage(Stage::Policy))?;
@@ -518,7 +520,7 @@ impl<'c> Call<'c> {
                 Fields::Bare(headers, authorization) => self.dress(method, headers, authorization, body.is_empty()),
                 Fields::Dressed(headers) => headers::copied(headers),
             };
-            self.outgoing = Some(assemble(method.clone(), self.address.uri.clone(), dressed, body));
+            self.set_out(method.clone(), dressed, body);
             let outcome = self.attempt(replays == STALE_REPLAYS || unsent_replays > 1, reason).await;
             let error = match outcome {
                 Ok(response) => {
@@ -658,7 +660,7 @@ impl ChainEnd for CallEnd<'_, '_> {
                 self.call.address = self.call.client.resolve(parts.uri)?;
             }
             self.call.wanted = Some(Wanted { method: parts.method, headers: parts.headers, body });
-            self.call.hops().await
+            self.call.hops().await.map(|answer| *answer)
         })
     }
 

@@ -22,18 +22,18 @@ pub(crate) fn attach(
     mut rest: Rest,
     method: &Method,
     times: u32,
-    response: http::Response<Body>,
+    response: &mut http::Response<Body>,
     report: &mut Option<Arc<EndReport>>,
-) -> http::Response<Body> {
+) {
     let whole = *method == Method::GET && response.status() == StatusCode::OK && !rest.headers.contains_key(RANGE);
     let Some(validator) = validator(response.headers()).filter(|_| whole && response.body().as_bytes().is_none())
     else {
-        return response;
+        return;
     };
-    let (parts, body) = response.into_parts();
+    let body = std::mem::take(response.body_mut());
     rest.headers.insert(IF_RANGE, validator.clone());
     // The part must be one of the same representation: with the coding of the first response, or with none.
-    let coding = parts.headers.get(CONTENT_ENCODING).cloned();
+    let coding = response.headers().get(CONTENT_ENCODING).cloned();
     rest.headers.insert(ACCEPT_ENCODING, coding.clone().unwrap_or(HeaderValue::from_static("identity")));
     rest.same = Same { validator, coding };
     rest.options.continues = Some(rest.part_of);
@@ -53,7 +53,7 @@ pub(crate) fn attach(
         // The body tells of the end of the call in place of its first part.
         report: report.take(),
     };
-    http::Response::from_parts(parts, Body::boxed(Box::pin(download)))
+    *response.body_mut() = Body::boxed(Box::pin(download));
 }
 
 /// What makes sure that a part is one of the same representation: a strong entity tag, else a modification date

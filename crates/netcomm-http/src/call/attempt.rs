@@ -7,16 +7,16 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::header::{CONNECTION, HOST, PROXY_AUTHORIZATION};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use netcomm_core::{AnyTransport, Body, Error, ErrorKind, Event, HttpTransport, Interest, Phase, Result, Stage, Steps};
 
 use super::report::End;
-use super::{Call, Lost, guarded, same};
+use super::{Answer, Call, Lost, guarded, same};
 use crate::address::origin_form;
 use crate::alarm::{Alarm, after};
 use crate::client::Wire;
-use crate::conn::{self, Bounds, Meta, Upload, Watch, WireBody};
+use crate::conn::{self, Bounds, Meta, Received, Upload, Watch, WireBody};
 use crate::intercept::{End as ChainEnd, Facts, Next};
 use crate::pool::{Checkout, Key, Pool};
 use crate::receive::{self, EndReport, Source, bounded};
@@ -24,8 +24,24 @@ use crate::timing::ReceiveTime;
 use crate::trail::Reason;
 
 impl Call<'_> {
+    /// The request for the next attempt.
+    pub(super) fn set_out(&mut self, method: Method, headers: HeaderMap, body: Body) {
+        // The wire takes no more than a part of the URI. Only others have to see it whole.
+        let uri = if self.is_intercepted() { self.address.uri.clone() } else { Uri::default() };
+        let request = self.outgoing.insert(http::Request::new(Upload::new(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+    }
+
+    /// Whether somebody takes the request before the connection does, who may change it.
+    fn is_intercepted(&self) -> bool {
+        let inner = &self.client.inner;
+        !inner.attempt_interceptors.is_empty() || matches!(inner.wire, Wire::Foreign(_))
+    }
+
     /// One attempt: the interceptors around it, then the wire.
-    pub(super) async fn attempt(&mut self, fresh: bool, reason: Reason) -> Result<http::Response<Body>> {
+    pub(super) async fn attempt(&mut self, fresh: bool, reason: Reason) -> Result<Answer> {
         let client = self.client;
         let number = self.timing.attempt;
         let begun = self.soon();
@@ -42,13 +58,13 @@ impl Call<'_> {
         let outcome = if client.inner.attempt_interceptors.is_empty() {
             self.wire(fresh, begun).await
         } else {
-            let request = self.outgoing.take().unwrap_or_default();
+            let request = self.outgoing.take().unwrap_or_default().map(Upload::into_body);
             let mut end = AttemptEnd { call: self, fresh };
-            Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await
+            Next::new(&client.inner.attempt_interceptors, &mut end).run(request).await.map(Box::new)
         };
         let outcome = outcome.map_err(|error| error.with_stage(Stage::Attempt));
-        let told = outcome.as_ref().map(http::Response::status).map_err(Error::kind);
-        let version = outcome.as_ref().ok().map(http::Response::version);
+        let told = outcome.as_ref().map(|answer| answer.status()).map_err(Error::kind);
+        let version = outcome.as_ref().ok().map(|answer| answer.version());
         // How long the answer took is known from its steps.
         let took = match told {
             Ok(_) => self.timing.total().saturating_sub(self.timing.before),
@@ -62,22 +78,23 @@ impl Call<'_> {
     }
 
     /// Over the wire, or over the transport that stands in for it.
-    async fn wire(&mut self, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
+    async fn wire(&mut self, fresh: bool, begun: Instant) -> Result<Answer> {
         match &self.client.inner.wire {
             Wire::Pool(pool) => self.exchange(pool, fresh, begun).await,
             Wire::Foreign(transport) => {
-                let mut request = self.outgoing.take().unwrap_or_default();
+                let mut request = self.outgoing.take().unwrap_or_default().map(Upload::into_body);
                 if self.tells_content() {
                     request = self.tell_foreign(request);
                 }
                 let response = Box::pin(self.over(transport, request, begun)).await?;
                 let now = self.client.clock().now();
                 self.timing.wait = now.saturating_duration_since(begun);
-                let (parts, body) = response.into_parts();
-                self.tell_head(&parts);
+                let mut answer = Box::new(response);
+                self.tell_head(&answer);
+                let body = std::mem::take(answer.body_mut());
                 let source = Source::Foreign(body, Alarm::new(Arc::clone(self.client.clock())));
-                let body = self.bound(source, parts.status, now);
-                Ok(http::Response::from_parts(parts, body))
+                *answer.body_mut() = self.bound(source, answer.status(), now);
+                Ok(answer)
             }
         }
     }
@@ -105,7 +122,7 @@ impl Call<'_> {
     }
 
     /// A connection from the pool, one request over it, and the head of the response.
-    async fn exchange(&mut self, pool: &Pool, fresh: bool, begun: Instant) -> Result<http::Response<Body>> {
+    async fn exchange(&mut self, pool: &Pool, fresh: bool, begun: Instant) -> Result<Answer> {
         let client = self.client;
         let key = self.key()?;
         let Checkout { wire, reused, waited } = pool.checkout(&key, fresh, begun, self.timeouts).await?;
@@ -125,7 +142,7 @@ impl Call<'_> {
             blocked: self.timing.blocked,
             steps: if reused { Steps::default() } else { meta.info.steps },
         });
-        let (request, watch) = self.upload(&meta, wire.is_http2())?;
+        let watch = self.upload(&meta, wire.is_http2())?;
         self.meta = Some(meta);
         let bounds = Bounds {
             timeouts: self.timeouts,
@@ -134,18 +151,17 @@ impl Call<'_> {
             on_interim: self.options.interim.as_ref(),
             started: ready,
         };
-        let outcome = conn::send(wire, request, &bounds).await;
+        let outcome = conn::send(wire, &mut self.outgoing, &bounds).await;
         let now = client.clock().now();
         if let Some(watch) = &bounds.watch {
             self.timing.send = watch.last_progress().saturating_duration_since(ready);
         }
         self.timing.wait = now.saturating_duration_since(ready).saturating_sub(self.timing.send);
         match outcome {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                self.tell_head(&parts);
-                let body = self.bound(Source::Wire(body), parts.status, now);
-                Ok(http::Response::from_parts(parts, body))
+            Ok(Received { mut head, body }) => {
+                self.tell_head(&head);
+                *head.body_mut() = self.bound(Source::Wire(body), head.status(), now);
+                Ok(head)
             }
             Err(failed) => {
                 let body = failed.request.and_then(|request| request.into_body().into_untouched());
@@ -170,22 +186,24 @@ impl Call<'_> {
     }
 
     /// The request in the form that its connection wants, its body under watch.
-    fn upload(&mut self, meta: &Meta, http2: bool) -> Result<(http::Request<Upload>, Option<Watch>)> {
-        let (mut parts, body) = self.outgoing.take().unwrap_or_default().into_parts();
-        let told = self.tells_content().then(|| parts.uri.clone());
-        address_for(&mut parts, meta, http2);
+    fn upload(&mut self, meta: &Meta, http2: bool) -> Result<Option<Watch>> {
+        let uri = if self.is_intercepted() { None } else { Some(&self.address.uri) };
+        let request = self.outgoing.get_or_insert_default();
+        let told = self.client.tap().wants(Interest::CONTENT).then(|| uri.unwrap_or(request.uri()).clone());
+        address_for(request, uri, meta, http2);
         let most = self.client.scope.max_request_bytes();
-        if let Some((most, length)) = most.zip(body.len()).filter(|(most, length)| length > most) {
+        if let Some((most, length)) = most.zip(request.body().len()).filter(|(most, length)| length > most) {
             return Err(Error::new(ErrorKind::TooLarge, "send body")
                 .with_unsent()
                 .with_detail(format!("{length} bytes, the scope allows {most} (limit max_request_bytes)")));
         }
-        let on_piece = told.map(|uri| {
-            self.tell_request(&uri, &parts, &body);
+        let on_piece = told.zip(self.outgoing.as_ref()).map(|(uri, request)| {
+            self.tell_request(&uri, request, request.body().len());
             self.on_piece()
         });
-        let (upload, watch) = Upload::new(body, self.options.upload.clone(), on_piece, most, self.client.clock());
-        Ok((http::Request::from_parts(parts, upload), watch))
+        let progress = self.options.upload.clone();
+        let watch = |upload: &mut Upload| upload.watch(progress, on_piece, most, self.client.clock());
+        Ok(self.outgoing.as_mut().map(http::Request::body_mut).and_then(watch))
     }
 
     pub(super) fn bound(&mut self, source: Source, status: StatusCode, head_at: Instant) -> Body {
@@ -239,24 +257,28 @@ impl Call<'_> {
 }
 
 /// Puts the request into the form that its connection wants: target, `Host`, the proxy's credentials.
-fn address_for(parts: &mut http::request::Parts, meta: &Meta, http2: bool) {
+///
+/// `uri` is where it goes, if that does not stand in the request.
+fn address_for(request: &mut http::Request<Upload>, uri: Option<&Uri>, meta: &Meta, http2: bool) {
+    let is_absolute = http2 || meta.info.forward_proxy.is_some();
+    match (is_absolute, uri) {
+        (true, Some(uri)) => *request.uri_mut() = uri.clone(),
+        (true, None) => {}
+        (false, _) => *request.uri_mut() = origin_form(uri.unwrap_or(request.uri())),
+    }
     if http2 {
         // RFC 9113 §8.3.1: the authority goes into its own field.
-        parts.version = http::Version::HTTP_2;
-        parts.headers.remove(HOST);
+        *request.version_mut() = http::Version::HTTP_2;
+        request.headers_mut().remove(HOST);
         // RFC 9113 §8.2.2: it has no say here, and the engine would take out what it names: `TE: trailers`.
-        parts.headers.remove(CONNECTION);
+        request.headers_mut().remove(CONNECTION);
         return;
     }
-    parts.headers.entry(HOST).or_insert_with(|| meta.host.clone());
-    match &meta.info.forward_proxy {
-        // RFC 9112 §3.2.2: a proxy wants the absolute form.
-        Some(proxy) => {
-            if let Some(authorization) = &proxy.authorization {
-                parts.headers.insert(PROXY_AUTHORIZATION, authorization.clone());
-            }
-        }
-        None => parts.uri = origin_form(&parts.uri),
+    request.headers_mut().entry(HOST).or_insert_with(|| meta.host.clone());
+    // RFC 9112 §3.2.2: a proxy wants the absolute form.
+    let proxy = meta.info.forward_proxy.as_ref();
+    if let Some(authorization) = proxy.and_then(|proxy| proxy.authorization.as_ref()) {
+        request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
     }
 }
 
@@ -271,8 +293,8 @@ impl ChainEnd for AttemptEnd<'_, '_> {
         request: http::Request<Body>,
     ) -> Pin<Box<dyn Future<Output = Result<http::Response<Body>>> + Send + 's>> {
         let begun = self.call.client.clock().now();
-        self.call.outgoing = Some(request);
-        Box::pin(self.call.wire(self.fresh, begun))
+        self.call.outgoing = Some(request.map(Upload::new));
+        Box::pin(async move { self.call.wire(self.fresh, begun).await.map(|answer| *answer) })
     }
 
     fn facts(&self) -> Facts<'_> {

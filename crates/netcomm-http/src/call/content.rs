@@ -21,15 +21,15 @@ impl Call<'_> {
 
     /// Tells of the head of a request. `uri` is the whole one, which the wire may have in parts.
     #[cold]
-    pub(super) fn tell_request(&self, uri: &Uri, parts: &http::request::Parts, body: &Body) {
+    pub(super) fn tell_request<B>(&self, uri: &Uri, request: &http::Request<B>, length: Option<u64>) {
         self.emit(Interest::CONTENT, || {
-            let mut headers = parts.headers.clone();
-            frame_of(&mut headers, parts.version, body);
+            let mut headers = request.headers().clone();
+            frame_of(&mut headers, request.version(), length);
             Event::RequestHead {
                 number: self.timing.attempt,
-                method: parts.method.clone(),
+                method: request.method().clone(),
                 url: without_user(uri),
-                version: parts.version,
+                version: request.version(),
                 headers,
             }
         });
@@ -45,8 +45,8 @@ impl Call<'_> {
     /// The same for a request that a transport of the user's takes as a whole.
     #[cold]
     pub(super) fn tell_foreign(&self, request: http::Request<Body>) -> http::Request<Body> {
+        self.tell_request(request.uri(), &request, request.body().len());
         let (parts, body) = request.into_parts();
-        self.tell_request(&parts.uri, &parts, &body);
         let number = self.timing.attempt;
         let body = self.teller().attach(body, move |data| Event::RequestBody { number, data });
         http::Request::from_parts(parts, body)
@@ -54,12 +54,12 @@ impl Call<'_> {
 
     /// Tells of the head of a response as it came.
     #[inline]
-    pub(super) fn tell_head(&self, parts: &http::response::Parts) {
+    pub(super) fn tell_head(&self, answer: &http::Response<Body>) {
         self.emit(Interest::CONTENT, || Event::ResponseHead {
             number: self.timing.attempt,
-            status: parts.status,
-            version: parts.version,
-            headers: parts.headers.clone(),
+            status: answer.status(),
+            version: answer.version(),
+            headers: answer.headers().clone(),
         });
     }
 
@@ -95,11 +95,11 @@ impl Call<'_> {
 }
 
 /// What the engine adds where nobody has said it: how the end of the content is known (RFC 9112 §6).
-fn frame_of(headers: &mut HeaderMap, version: Version, body: &Body) {
+fn frame_of(headers: &mut HeaderMap, version: Version, length: Option<u64>) {
     if headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING) {
         return;
     }
-    match body.len() {
+    match length {
         Some(0) => {}
         Some(length) => drop(headers.insert(CONTENT_LENGTH, HeaderValue::from(length))),
         None if version == Version::HTTP_2 => {}

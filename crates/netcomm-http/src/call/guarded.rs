@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use netcomm_core::{Body, Class, Error, ErrorKind, Event, Interest, Phase, Result, Stage, classify};
 
-use super::Call;
 use super::tries::Tries;
+use super::{Answer, Call};
 use crate::alarm::after;
 use crate::breaker::Turn;
 use crate::limit::Verdict;
@@ -34,7 +34,7 @@ impl Call<'_> {
         body: Body,
         reason: Reason,
         patience: Patience,
-    ) -> Result<http::Response<Body>> {
+    ) -> Result<Answer> {
         let client = self.client;
         let terms = Terms { clock: &**client.clock(), random: client.inner.env.random(), deadline: self.deadline };
         let standing = &**tries.standing;
@@ -107,7 +107,7 @@ impl Call<'_> {
     }
 
     /// Lets nobody through as long as the origin has asked for, by a failure or by what is left of a quota.
-    fn heed(&self, standing: &Standing, outcome: &Result<http::Response<Body>>, now: Instant) {
+    fn heed(&self, standing: &Standing, outcome: &Result<Answer>, now: Instant) {
         let Ok(response) = outcome else { return };
         let Some(wait) = self.feedback(response.status(), response.headers()).wait() else { return };
         let wait = wait.min(self.retry().map_or(MAX_HOLD, |retry| retry.max_wait));
@@ -149,7 +149,7 @@ fn unavailable(until: Instant) -> Error {
 }
 
 /// Whether an outcome speaks against the origin.
-fn is_failure(outcome: &Result<http::Response<Body>>) -> bool {
+fn is_failure(outcome: &Result<Answer>) -> bool {
     match outcome {
         Ok(response) => {
             let status = response.status();

@@ -8,14 +8,14 @@ use std::task::Poll;
 
 use netcomm_core::{Body, Class, Result, classify};
 
-use super::Call;
 use super::guarded::Patience;
 use super::tries::Tries;
+use super::{Answer, Call};
 use crate::alarm::{Alarm, after};
 use crate::hedge::Hedge;
 use crate::trail::Reason;
 
-type Outcome = Result<http::Response<Body>>;
+type Outcome = Result<Answer>;
 
 impl<'c> Call<'c> {
     pub(super) fn hedge(&self) -> Option<Hedge> {
@@ -83,7 +83,7 @@ async fn better(
     mut second: std::pin::Pin<&mut impl Future<Output = Outcome>>,
 ) -> (Outcome, bool) {
     let is_good =
-        |outcome: &Outcome| classify(outcome.as_ref().map(http::Response::status)) == Class::Final && outcome.is_ok();
+        |outcome: &Outcome| classify(outcome.as_ref().map(|answer| answer.status())) == Class::Final && outcome.is_ok();
     let (mut first_failed, mut second_failed) = (None, None);
     poll_fn(|cx| {
         if first_failed.is_none()

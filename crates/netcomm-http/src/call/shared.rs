@@ -69,7 +69,9 @@ impl Detached {
         // That of its scope runs from the start of each call that takes part.
         call.deadline = None;
         let response = match way {
-            Way::Straight => call.attempts(&method, Fields::Dressed(&fields), Body::empty()).await?,
+            Way::Straight => {
+                call.attempts(&method, Fields::Dressed(&fields), Body::empty()).await.map(|answer| *answer)?
+            }
             #[cfg(feature = "cache")]
             Way::Cached { cache, key, mode, forward } => {
                 let method = &method;

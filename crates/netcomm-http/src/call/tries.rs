@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, Method};
 use netcomm_core::{Body, Class, Error, ErrorKind, Event, GaveUp, Interest, Network, Reach, Result, Stage, classify};
 
-use super::{Call, Fields};
+use super::{Answer, Call, Fields};
 use crate::alarm::{Alarm, after};
 use crate::client::Wire;
 use crate::idempotency;
@@ -28,12 +28,7 @@ pub(super) struct Tries<'t> {
 
 impl<'c> Call<'c> {
     /// What has to be sent for a hop, as often as that is of use and allowed.
-    pub(super) async fn attempts(
-        &mut self,
-        method: &Method,
-        fields: Fields<'_>,
-        body: Body,
-    ) -> Result<http::Response<Body>> {
+    pub(super) async fn attempts(&mut self, method: &Method, fields: Fields<'_>, body: Body) -> Result<Answer> {
         let network = self.network();
         if network.reach == Reach::Offline && self.needs_network() {
             Box::pin(self.wait_for_network()).await?;
@@ -55,7 +50,7 @@ impl<'c> Call<'c> {
         own.or(self.client.inner.resilience.guards.retry.as_ref()).filter(|retry| retry.attempts > 1)
     }
 
-    async fn tries(&mut self, method: &Method, fields: Fields<'_>, body: Body) -> Result<http::Response<Body>> {
+    async fn tries(&mut self, method: &Method, fields: Fields<'_>, body: Body) -> Result<Answer> {
         let client = self.client;
         let since = self.soon();
         let standing = client.inner.resilience.standing(&self.address.origin, client.clock(), since);
@@ -130,7 +125,7 @@ impl<'c> Call<'c> {
     }
 
     /// What an outcome says about another try.
-    fn look_at(&self, retry: &Retry, method: &Method, tries: u32, outcome: &Result<http::Response<Body>>) -> Seen {
+    fn look_at(&self, retry: &Retry, method: &Method, tries: u32, outcome: &Result<Answer>) -> Seen {
         let head = outcome.as_ref().map(|response| (response.status(), response.headers()));
         let class = classify(head.map(|(status, _)| status));
         let verdict = retry.verdict(&Tried { method, uri: &self.address.uri, tries, outcome: head });
@@ -169,17 +164,17 @@ impl<'c> Call<'c> {
         if !self.client.inner.attempt_interceptors.is_empty() {
             return None;
         }
-        lost.and_then(|lost| lost.body).or_else(|| Some(outgoing?.into_body()))
+        lost.and_then(|lost| lost.body).or_else(|| outgoing?.into_body().into_untouched())
     }
 
     /// Nothing more is tried: the outcome says why, and when it makes sense to come back.
     fn give_up(
         &mut self,
-        outcome: Result<http::Response<Body>>,
+        outcome: Result<Answer>,
         why: GaveUp,
         asked: Option<Duration>,
         now: Instant,
-    ) -> Result<http::Response<Body>> {
+    ) -> Result<Answer> {
         self.emit_at(now, Interest::DECISION, || Event::GaveUp { why });
         let asked = asked.and_then(|wait| now.checked_add(wait));
         if outcome.is_ok() {

@@ -25,6 +25,8 @@ struct Listener {
     /// The last task that listened. It is kept while nobody listens, for it is mostly the next one, too.
     waker: Option<Waker>,
     listens: bool,
+    /// Whether it has rung since the connection was polled last, whoever listened.
+    has_rung: bool,
 }
 
 impl Bell {
@@ -33,10 +35,10 @@ impl Bell {
         Self { waker: Waker::from(Arc::clone(&ear)), ear }
     }
 
-    /// From now on a ring wakes this task, and no other.
+    /// The connection is about to be polled: from now on a ring wakes this task, and no other.
     pub(super) fn listen(&self, waker: &Waker) {
         let mut listener = self.ear.lock();
-        listener.listens = true;
+        (listener.listens, listener.has_rung) = (true, false);
         if !listener.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
             let left = listener.waker.replace(waker.clone());
             drop(listener);
@@ -44,9 +46,20 @@ impl Bell {
         }
     }
 
+    /// The connection is about to be polled: from now on a ring wakes nobody.
+    pub(super) fn rest(&self) {
+        let mut listener = self.ear.lock();
+        (listener.listens, listener.has_rung) = (false, false);
+    }
+
     /// From now on a ring wakes nobody.
     pub(super) fn hush(&self) {
         self.ear.lock().listens = false;
+    }
+
+    /// Whether another poll of the connection may find something new.
+    pub(super) fn has_rung(&self) -> bool {
+        self.ear.lock().has_rung
     }
 
     /// What the connection is polled with.
@@ -68,7 +81,8 @@ impl Wake for Ear {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let waker = {
-            let listener = self.lock();
+            let mut listener = self.lock();
+            listener.has_rung = true;
             if listener.listens { listener.waker.clone() } else { None }
         };
         if let Some(waker) = waker {

@@ -24,7 +24,7 @@ use pin_project_lite::pin_project;
 use super::bell::Bell;
 use super::interim::{Counter, Interim};
 use super::watched::Watched;
-use super::{Bounds, Failed, Farewell, Meta, Upload, WireBody, fault, head};
+use super::{Bounds, Failed, Farewell, Meta, Received, Upload, WireBody, fault, head};
 use crate::alarm::Alarm;
 use crate::pool::Lease;
 
@@ -104,7 +104,10 @@ impl H1 {
     /// Whether the connection can carry a request now, as far as this side knows: reads what has come meanwhile. A
     /// byte that nobody asked for ends it.
     pub(crate) fn is_usable(&mut self) -> bool {
-        self.advance_quietly();
+        // It waits for bytes and for its end. Of both it would have heard.
+        if self.bell.has_rung() || !self.send.is_ready() {
+            self.advance_quietly();
+        }
         !self.has_ended() && self.send.is_ready()
     }
 
@@ -116,7 +119,7 @@ impl H1 {
 
     /// Moves the connection on. It wakes nobody: whoever goes on with it polls it again.
     fn advance_quietly(&mut self) {
-        self.bell.hush();
+        self.bell.rest();
         self.poll();
     }
 
@@ -143,13 +146,14 @@ impl fmt::Debug for H1 {
 /// A future that is written out: an `async fn` would carry the request, which is gone before the first poll.
 pub(super) fn send<'b>(
     mut lease: Lease,
-    mut request: Request<Upload>,
+    request: &mut Option<Request<Upload>>,
     bounds: &'b Bounds<'_>,
-) -> impl Future<Output = Result<Response<WireBody>, Failed>> + Send + use<'b> {
+) -> impl Future<Output = Result<Received, Failed>> + Send + use<'b> {
     lease.soil();
     let h1 = lease.h1_mut();
     h1.used = true;
     h1.interim.expect_head();
+    let mut request = request.take().unwrap_or_default();
     request.body_mut().widen();
     let reply = h1.send.try_send_request(request);
     Exchange { reply, gives_way: lease.is_crowded(), lease: Some(lease), bounds }
@@ -173,7 +177,7 @@ pin_project! {
 }
 
 impl<F: Future<Output = Reply>> Future for Exchange<'_, F> {
-    type Output = Result<Response<WireBody>, Failed>;
+    type Output = Result<Received, Failed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -214,7 +218,7 @@ impl<F: Future<Output = Reply>> Future for Exchange<'_, F> {
 }
 
 /// The response, and what has come of its body already.
-fn receive(reply: Reply, mut lease: Lease, bounds: &Bounds<'_>) -> Result<Response<WireBody>, Failed> {
+fn receive(reply: Reply, mut lease: Lease, bounds: &Bounds<'_>) -> Result<Received, Failed> {
     let response = match reply {
         Ok(response) => response,
         Err(mut failed) => {
@@ -233,7 +237,7 @@ fn receive(reply: Reply, mut lease: Lease, bounds: &Bounds<'_>) -> Result<Respon
     let verdict = head::check(parts.version, parts.status, &parts.headers, bounds.limits)?;
     lease.h1_mut().keep_alive = verdict.keep_alive;
     let body = begin_body(incoming, lease, verdict.reusable)?;
-    Ok(Response::from_parts(parts, body))
+    Ok(Received::new(parts, body))
 }
 
 pub(super) fn header_timeout(bounds: &Bounds<'_>, sending: bool) -> Error {
@@ -334,8 +338,8 @@ mod tests {
 
     use super::*;
 
-    fn request(clock: &Arc<dyn Clock>) -> Request<Upload> {
-        let (body, _) = Upload::new(Body::empty(), None, None, None, clock);
+    fn request() -> Request<Upload> {
+        let body = Upload::new(Body::empty());
         Request::get("/").header("host", "a.example").body(body).expect("a request")
     }
 
@@ -354,7 +358,7 @@ mod tests {
         let mut h1 = H1::open(io, meta, &Limits::default(), &clock, Farewell::untold()).await.expect("a connection");
 
         // One exchange, so that the connection is one that waits for the next.
-        let mut reply = Box::pin(h1.send.try_send_request(request(&clock)));
+        let mut reply = Box::pin(h1.send.try_send_request(request()));
         let cx = &mut Context::from_waker(Waker::noop());
         h1.advance(cx);
         let mut seen = [0; 1024];
@@ -365,7 +369,7 @@ mod tests {
         assert!(h1.is_usable());
 
         // The next request is on its way when the peer closes.
-        let mut reply = Box::pin(h1.send.try_send_request(request(&clock)));
+        let mut reply = Box::pin(h1.send.try_send_request(request()));
         drop(far);
         h1.advance(cx);
         let Poll::Ready(Err(mut failed)) = reply.as_mut().poll(cx) else { panic!("the request waits for nobody") };

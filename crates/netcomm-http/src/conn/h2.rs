@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http::{Request, Response};
+use http::Request;
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use netcomm_core::{Clock, Error, ErrorKind, Io, Limits, Result};
 use tokio::sync::Notify;
 
 use super::watched::{Look, Watched};
-use super::{Bounds, Failed, Farewell, Meta, Upload, WireBody, fault, h1, head};
+use super::{Bounds, Failed, Farewell, Meta, Received, Upload, WireBody, fault, h1, head};
 use crate::alarm::Alarm;
 use crate::pool::StreamLease;
 
@@ -153,7 +153,7 @@ pub(super) async fn send(
     stream: StreamLease,
     request: Request<Upload>,
     bounds: &Bounds<'_>,
-) -> Result<Response<WireBody>, Failed> {
+) -> Result<Received, Failed> {
     let mut alarm = Alarm::new(Arc::clone(&stream.h2().clock));
     stream.h2().used.store(true, Ordering::Release);
     let mut reply = pin!(stream.h2().send.clone().try_send_request(request));
@@ -176,7 +176,7 @@ pub(super) async fn send(
             let (parts, incoming) = response.into_parts();
             head::check(parts.version, parts.status, &parts.headers, bounds.limits)?;
             let body = WireBody::H2 { incoming, stream: Some(stream), alarm };
-            Ok(Response::from_parts(parts, body))
+            Ok(Received::new(parts, body))
         }
         Err(mut failed) => {
             let request = failed.take_message().map(Box::new);

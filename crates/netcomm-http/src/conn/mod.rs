@@ -19,10 +19,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http::{HeaderValue, Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
-use netcomm_core::{Clock, ConnectInfo, Error, Io, Limits, Result, Timeouts};
+use netcomm_core::{Body, Clock, ConnectInfo, Error, Io, Limits, Result, Timeouts};
 use pin_project_lite::pin_project;
 
 pub(crate) use self::farewell::Farewell;
@@ -99,6 +100,19 @@ impl Bounds<'_> {
     }
 }
 
+/// The head of a response, and its body as the wire has it.
+pub(crate) struct Received {
+    /// Without its body yet. Boxed, since it is passed from step to step.
+    pub(crate) head: Box<Response<Body>>,
+    pub(crate) body: WireBody,
+}
+
+impl Received {
+    fn new(parts: Parts, body: WireBody) -> Self {
+        Self { head: Box::new(Response::from_parts(parts, Body::empty())), body }
+    }
+}
+
 /// A request that got no response.
 pub(crate) struct Failed {
     pub(crate) error: Error,
@@ -138,19 +152,23 @@ impl Wire {
 }
 
 /// Sends a request and waits for the head of its response. What goes over HTTP/1.1 is on its way before the first poll.
+///
+/// The request is taken from where it lies: a request is large, and passed on by value it is copied at each step.
 pub(crate) fn send<'b>(
     wire: Wire,
-    mut request: Request<Upload>,
+    request: &mut Option<Request<Upload>>,
     bounds: &'b Bounds<'_>,
-) -> impl Future<Output = Result<Response<WireBody>, Failed>> + Send + use<'b> {
-    if let Some(on_interim) = bounds.on_interim {
-        on_interim.listen(&mut request);
+) -> impl Future<Output = Result<Received, Failed>> + Send + use<'b> {
+    if let Some((on_interim, request)) = bounds.on_interim.zip(request.as_mut()) {
+        on_interim.listen(request);
     }
     match wire {
         Wire::H1(lease) => Sending::H1 { sending: h1::send(lease, request, bounds) },
         // Larger than all the rest of a call, so it lies elsewhere.
         #[cfg(feature = "http2")]
-        Wire::H2(stream) => Sending::H2 { sending: Box::pin(h2::send(stream, request, bounds)) },
+        Wire::H2(stream) => {
+            Sending::H2 { sending: Box::pin(h2::send(stream, request.take().unwrap_or_default(), bounds)) }
+        }
     }
 }
 
@@ -158,11 +176,11 @@ pin_project! {
     #[project = SendingProjection]
     enum Sending<'b, F> {
         H1 { #[pin] sending: F },
-        H2 { sending: Pin<Box<dyn Future<Output = Result<Response<WireBody>, Failed>> + Send + 'b>> },
+        H2 { sending: Pin<Box<dyn Future<Output = Result<Received, Failed>> + Send + 'b>> },
     }
 }
 
-impl<F: Future<Output = Result<Response<WireBody>, Failed>>> Future for Sending<'_, F> {
+impl<F: Future<Output = Result<Received, Failed>>> Future for Sending<'_, F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -26,6 +26,7 @@ const MOST_PIECES: usize = 32;
 pub(crate) type OnPiece = Box<dyn Fn(&Bytes) + Send + Sync>;
 
 /// What the wire engine sends: the caller's body, watched where it takes time to send.
+#[derive(Default)]
 pub(crate) struct Upload {
     body: Body,
     /// Boxed, since requests are passed on many times and mostly need none.
@@ -68,19 +69,25 @@ struct State {
 }
 
 impl Upload {
-    /// Wraps a body; bodies that take no time to send need no watch.
-    pub(crate) fn new(
-        body: Body,
+    /// A body that nobody watches yet.
+    pub(crate) fn new(body: Body) -> Self {
+        Self { body, watched: None }
+    }
+
+    /// Watches over it from now on; a body that takes no time to send needs no watch.
+    pub(crate) fn watch(
+        &mut self,
         progress: Option<OnProgress>,
         on_piece: Option<OnPiece>,
         max_bytes: Option<u64>,
         clock: &Arc<dyn Clock>,
-    ) -> (Self, Option<Watch>) {
+    ) -> Option<Watch> {
+        let body = &self.body;
         let small = body.as_bytes().is_some_and(|bytes| bytes.len() <= PIECE_BYTES);
         let total = body.len();
         let is_heard = progress.is_some() || on_piece.is_some();
         if small && max_bytes.is_none() && (!is_heard || total == Some(0)) {
-            return (Self { body, watched: None }, None);
+            return None;
         }
         let watch = Watch(Arc::new(State {
             clock: Arc::clone(clock),
@@ -101,7 +108,18 @@ impl Upload {
             most_bytes: PIECE_BYTES,
             ending: None,
         };
-        (Self { body, watched: Some(Box::new(watched)) }, Some(watch))
+        self.watched = Some(Box::new(watched));
+        Some(watch)
+    }
+
+    /// How much it is, if that is known.
+    pub(crate) fn len(&self) -> Option<u64> {
+        self.body.len()
+    }
+
+    /// The caller's body, as far as it has not been taken.
+    pub(crate) fn into_body(self) -> Body {
+        self.body
     }
 
     /// Hands over more at a time: for a connection that carries nothing else meanwhile.
@@ -305,7 +323,8 @@ mod tests {
     fn handed(says: impl IntoIterator<Item = Says>, wide: bool) -> (Vec<String>, Watch) {
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::new());
         let says: VecDeque<_> = says.into_iter().collect();
-        let (mut upload, watch) = Upload::new(Body::new(Scripted(says)), None, None, None, &clock);
+        let mut upload = Upload::new(Body::new(Scripted(says)));
+        let watch = upload.watch(None, None, None, &clock);
         if wide {
             upload.widen();
         }

@@ -70,7 +70,12 @@ impl<L: Look> AsyncWrite for Watched<L> {
         cx: &mut Context<'_>,
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(cx, buffers);
+        let io = Pin::new(&mut self.io);
+        // The engine sends a list even where it has one buffer. The system takes that one faster if it is no list.
+        let written = match buffers {
+            [only] => io.poll_write(cx, only),
+            _ => io.poll_write_vectored(cx, buffers),
+        };
         self.noticed(written)
     }
 

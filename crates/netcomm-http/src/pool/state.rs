@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use netcomm_core::Result;
 use tokio::sync::oneshot;
 
@@ -60,7 +61,7 @@ pub(super) struct State {
     limits: PoolLimits,
     /// What origins are taken to speak before they have been heard.
     presumed: Protocol,
-    origins: HashMap<Arc<Key>, Slot>,
+    origins: HashMap<Arc<Key>, Slot, RandomState>,
     open: usize,
     idle: usize,
     waiting: usize,
@@ -150,7 +151,7 @@ impl State {
         Self {
             limits,
             presumed,
-            origins: HashMap::new(),
+            origins: HashMap::default(),
             open: 0,
             idle: 0,
             waiting: 0,

@@ -39,7 +39,7 @@ impl Call<'_> {
         }
         let sent = self.sent_now(asked);
         let spare = body.try_clone();
-        let outcome = self.attempts(asked.method, Fields::Dressed(&fields), body).await;
+        let outcome = self.attempts(asked.method, Fields::Dressed(&fields), body).await.map(|answer| *answer);
         let failure = outcome.as_ref().map(http::Response::status);
         if failure.is_err() || failure.as_ref().is_ok_and(StatusCode::is_server_error) {
             let rescue = forward.fallback.as_ref().and_then(|entry| {
@@ -101,7 +101,7 @@ impl Call<'_> {
         let sent = self.sent_now(asked);
         let fields = Fields::Dressed(&asked.fields);
         let response = self.attempts(asked.method, fields, body.unwrap_or_default()).await?;
-        self.settle(asked, forward, response, sent).await
+        self.settle(asked, forward, *response, sent).await
     }
 
     /// The origin has confirmed what is stored (RFC 9111 §4.3.4): its head is brought up to date, and it answers.
