@@ -1,7 +1,8 @@
 //! Who is woken when a connection can go on: nobody but a task that waits for it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// What the wire engine rings when a connection can go on; heard only while somebody listens.
 ///
@@ -15,6 +16,21 @@ pub(super) struct Bell {
     ear: Arc<Ear>,
     /// The ear in the form that the engine takes.
     waker: Waker,
+    inlet: Arc<InletState>,
+}
+
+/// The rings of the stream beneath a connection. They are a part of all rings: the only ones that bring news from the
+/// peer. A connection at rest whose stream is dry need not be looked at.
+#[derive(Debug)]
+pub(super) struct Inlet {
+    state: Arc<InletState>,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct InletState {
+    ear: Arc<Ear>,
+    is_dry: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -25,20 +41,19 @@ struct Listener {
     /// The last task that listened. It is kept while nobody listens, for it is mostly the next one, too.
     waker: Option<Waker>,
     listens: bool,
-    /// Whether it has rung since the connection was polled last, whoever listened.
-    has_rung: bool,
 }
 
 impl Bell {
     pub(super) fn new() -> Self {
         let ear = Arc::<Ear>::default();
-        Self { waker: Waker::from(Arc::clone(&ear)), ear }
+        let inlet = Arc::new(InletState { ear: Arc::clone(&ear), is_dry: AtomicBool::new(false) });
+        Self { waker: Waker::from(Arc::clone(&ear)), ear, inlet }
     }
 
-    /// The connection is about to be polled: from now on a ring wakes this task, and no other.
+    /// From now on a ring wakes this task, and no other.
     pub(super) fn listen(&self, waker: &Waker) {
         let mut listener = self.ear.lock();
-        (listener.listens, listener.has_rung) = (true, false);
+        listener.listens = true;
         if !listener.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
             let left = listener.waker.replace(waker.clone());
             drop(listener);
@@ -46,25 +61,48 @@ impl Bell {
         }
     }
 
-    /// The connection is about to be polled: from now on a ring wakes nobody.
-    pub(super) fn rest(&self) {
-        let mut listener = self.ear.lock();
-        (listener.listens, listener.has_rung) = (false, false);
-    }
-
     /// From now on a ring wakes nobody.
     pub(super) fn hush(&self) {
         self.ear.lock().listens = false;
     }
 
-    /// Whether another poll of the connection may find something new.
-    pub(super) fn has_rung(&self) -> bool {
-        self.ear.lock().has_rung
+    /// What the connection reads from its stream by.
+    pub(super) fn inlet(&self) -> Inlet {
+        Inlet { waker: Waker::from(Arc::clone(&self.inlet)), state: Arc::clone(&self.inlet) }
+    }
+
+    /// Whether the stream had nothing to read when that was last tried, and has not rung since.
+    pub(super) fn is_dry(&self) -> bool {
+        self.inlet.is_dry.load(Ordering::Acquire)
     }
 
     /// What the connection is polled with.
     pub(super) fn context(&self) -> Context<'_> {
         Context::from_waker(&self.waker)
+    }
+}
+
+impl Inlet {
+    /// Polls a read of the stream.
+    pub(super) fn poll<T>(&self, read: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        // Before the read: what comes in the middle of it must not be forgotten.
+        self.state.is_dry.store(true, Ordering::Release);
+        let outcome = read(&mut Context::from_waker(&self.waker));
+        if outcome.is_ready() {
+            self.state.is_dry.store(false, Ordering::Release);
+        }
+        outcome
+    }
+}
+
+impl Wake for InletState {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.is_dry.store(false, Ordering::Release);
+        self.ear.wake_by_ref();
     }
 }
 
@@ -81,8 +119,7 @@ impl Wake for Ear {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let waker = {
-            let mut listener = self.lock();
-            listener.has_rung = true;
+            let listener = self.lock();
             if listener.listens { listener.waker.clone() } else { None }
         };
         if let Some(waker) = waker {
@@ -93,7 +130,7 @@ impl Wake for Ear {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use super::*;
 
@@ -126,5 +163,31 @@ mod tests {
         bell.listen(&Waker::from(Arc::clone(&second)));
         ring();
         assert_eq!(woken(), (1, 2));
+    }
+
+    #[test]
+    fn a_stream_is_dry_from_a_read_that_finds_nothing_to_the_next_ring() {
+        let bell = Bell::new();
+        let inlet = bell.inlet();
+        assert!(!bell.is_dry(), "nobody has read yet");
+        assert!(inlet.poll(|_| Poll::<()>::Pending).is_pending());
+        assert!(bell.is_dry());
+        bell.context().waker().wake_by_ref();
+        assert!(bell.is_dry(), "a ring of the engine's own halves");
+        let woken = Arc::<Woken>::default();
+        bell.listen(&Waker::from(Arc::clone(&woken)));
+        let mut waker = None;
+        assert!(inlet.poll(|cx| Poll::<()>::Ready(waker = Some(cx.waker().clone()))).is_ready());
+        assert!(!bell.is_dry(), "there may be more");
+        assert!(inlet.poll(|_| Poll::<()>::Pending).is_pending());
+        waker.expect("a waker").wake();
+        assert!(!bell.is_dry());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "it rings for whoever listens, too");
+        let racing = |cx: &mut Context<'_>| {
+            cx.waker().wake_by_ref();
+            Poll::<()>::Pending
+        };
+        assert!(inlet.poll(racing).is_pending());
+        assert!(!bell.is_dry(), "what came during the read is not forgotten");
     }
 }

@@ -70,7 +70,8 @@ impl H1 {
             builder.max_headers(limits.headers);
         }
         let interim = Arc::<Interim>::default();
-        let io = TokioIo::new(Watched::new(io, Counter::new(Arc::clone(&interim))));
+        let bell = Bell::new();
+        let io = TokioIo::new(Watched::new(io, Counter::new(Arc::clone(&interim)), Some(bell.inlet())));
         let (send, connection) = builder
             .handshake(io)
             .await
@@ -78,7 +79,7 @@ impl H1 {
         Ok(Self {
             send,
             connection: Some(Box::pin(connection)),
-            bell: Bell::new(),
+            bell,
             meta: Arc::new(meta),
             alarm: Alarm::new(Arc::clone(clock)),
             interim,
@@ -104,8 +105,8 @@ impl H1 {
     /// Whether the connection can carry a request now, as far as this side knows: reads what has come meanwhile. A
     /// byte that nobody asked for ends it.
     pub(crate) fn is_usable(&mut self) -> bool {
-        // It waits for bytes and for its end. Of both it would have heard.
-        if self.bell.has_rung() || !self.send.is_ready() {
+        // At rest it waits for bytes, or for the end of them.
+        if !self.bell.is_dry() || !self.send.is_ready() {
             self.advance_quietly();
         }
         !self.has_ended() && self.send.is_ready()
@@ -119,7 +120,7 @@ impl H1 {
 
     /// Moves the connection on. It wakes nobody: whoever goes on with it polls it again.
     fn advance_quietly(&mut self) {
-        self.bell.rest();
+        self.bell.hush();
         self.poll();
     }
 

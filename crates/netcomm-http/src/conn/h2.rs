@@ -62,7 +62,7 @@ impl H2 {
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_EVERY)
-            .handshake(TokioIo::new(Watched::new(io, Heard(Some(Arc::clone(&heard))))))
+            .handshake(TokioIo::new(Watched::new(io, Heard(Some(Arc::clone(&heard))), None)))
             .await
             .map_err(|error| Error::new(ErrorKind::Closed, "open connection").with_source(error).with_unsent())?;
         let most_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use netcomm_core::Io;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::bell::Inlet;
+
 /// Looks at bytes before the wire engine does.
 pub(super) trait Look: Unpin {
     /// The next bytes, never none.
@@ -21,11 +23,14 @@ pub(super) trait Look: Unpin {
 pub(super) struct Watched<L> {
     io: Io,
     look: L,
+    inlet: Option<Inlet>,
 }
 
 impl<L> Watched<L> {
-    pub(super) fn new(io: Io, look: L) -> Self {
-        Self { io, look }
+    /// `inlet` is who is told, instead of the task that reads, when there is something to read: of use where one task at a
+    /// time moves the connection on.
+    pub(super) fn new(io: Io, look: L, inlet: Option<Inlet>) -> Self {
+        Self { io, look, inlet }
     }
 }
 
@@ -33,7 +38,11 @@ impl<L: Look> AsyncRead for Watched<L> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         let before = buffer.filled().len();
-        let outcome = Pin::new(&mut this.io).poll_read(cx, buffer);
+        let io = Pin::new(&mut this.io);
+        let outcome = match &this.inlet {
+            Some(inlet) => inlet.poll(|cx| io.poll_read(cx, buffer)),
+            None => io.poll_read(cx, buffer),
+        };
         let new = &buffer.filled()[before..];
         if !new.is_empty() {
             this.look.look(new);
