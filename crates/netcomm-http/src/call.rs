@@ -66,20 +66,13 @@ async fn made(client: &Client, request: Box<Request>) -> Result<Response> {
     let started = client.clock().now();
     // The options are only read: they stay in the box, since to take them out would be to copy them.
     let options = &request.options;
-    let proceeding = {
-        let mut call = Call::new(client, options, request.address, started);
-        match begun(&mut call, &request.method, &request.headers, &request.body) {
-            Some(response) => return Ok(response),
-            // Boxed, since callers move the future of a call about, and for those that are answered by now most of it is of
-            // no use.
-            None => {
-                // Made where it will stay, not moved there: it is large.
-                let place = Box::new_uninit();
-                Box::into_pin(Box::write(place, call.proceed(request.method, request.headers, request.body)))
-            }
-        }
-    };
-    proceeding.await
+    // It lies in this future from its first moment: to hand it on would be to copy it.
+    let mut call = Call::new(client, options, request.address, started);
+    if let Some(response) = begun(&mut call, &request.method, &request.headers, &request.body) {
+        return Ok(response);
+    }
+    call.wanted = Some(Wanted { method: request.method, headers: request.headers, body: request.body });
+    call.proceed().await
 }
 
 /// What can be done without waiting: the answer, if it is there.
@@ -96,9 +89,9 @@ fn begun(call: &mut Call<'_>, method: &Method, headers: &HeaderMap, body: &Body)
         let unfinished = call.unfinished();
         let answer = call.at_once(method, headers, body);
         unfinished.disarm();
-        if let Some((head, body)) = answer {
+        if let Some((head, mut body)) = answer {
             call.tell_stored_head(head.status(), || head.headers());
-            let body = call.told_body(body);
+            call.tell_body(&mut body);
             if call.is_whole() {
                 call.report_end(head.status());
             }
@@ -241,41 +234,32 @@ impl<'c> Call<'c> {
         }
     }
 
-    /// All that may have to wait. No `async fn`: its future would have room for the call twice, as what it was given and as
-    /// its own.
-    fn proceed(
-        mut self,
-        method: Method,
-        headers: HeaderMap,
-        body: Body,
-    ) -> impl Future<Output = Result<Response>> + Send + use<'c> {
-        self.wanted = Some(Wanted { method, headers, body });
+    /// All that may have to wait.
+    async fn proceed(&mut self) -> Result<Response> {
         let mut ending = self.deadline.map(|deadline| (deadline, Alarm::new(Arc::clone(self.client.clock()))));
-        async move {
-            let unfinished = self.unfinished();
-            let outcome = {
-                let mut started = pin!(self.start());
-                poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
-                    (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
-                    (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
-                })
-                .await
-            };
-            let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
-            match outcome {
-                Ok(response) => {
-                    unfinished.disarm();
-                    let response = response.map(|body| self.told_body(body));
-                    if self.is_whole() {
-                        self.report_end(response.status());
-                    }
-                    Ok(Response::new(response, self.facts()))
+        let unfinished = self.unfinished();
+        let outcome = {
+            let mut started = pin!(self.start());
+            poll_fn(|cx| match (started.as_mut().poll(cx), &mut ending) {
+                (Poll::Pending, Some((deadline, alarm))) => alarm.poll(*deadline, cx).map(|()| Err(None)),
+                (polled, _) => polled.map(|outcome| outcome.map_err(Some)),
+            })
+            .await
+        };
+        let outcome = outcome.map_err(|error| error.unwrap_or_else(|| out_of_time(self.stage)));
+        match outcome {
+            Ok(mut answer) => {
+                unfinished.disarm();
+                self.tell_body(answer.body_mut());
+                if self.is_whole() {
+                    self.report_end(answer.status());
                 }
-                Err(error) => {
-                    unfinished.end(error.kind());
-                    let took = self.client.clock().now().saturating_duration_since(self.started);
-                    Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
-                }
+                Ok(Response::new(*answer, self.facts()))
+            }
+            Err(error) => {
+                unfinished.end(error.kind());
+                let took = self.client.clock().now().saturating_duration_since(self.started);
+                Err(error.with_attempts(self.attempts_made(), took).with_url(&self.address.uri.to_string()))
             }
         }
     }

@@ -318,12 +318,14 @@ impl Response {
     /// # Cancel safety
     ///
     /// What was read is lost if the future is dropped.
-    pub async fn bytes(self) -> Result<Bytes> {
-        let Inner { body, facts, .. } = *self.inner;
-        if let Some(bytes) = body.as_bytes().filter(|bytes| bytes.len() <= facts.buffered_bytes) {
+    pub async fn bytes(mut self) -> Result<Bytes> {
+        // Taken out of its box, since the rest of it is large.
+        let body = std::mem::take(&mut self.inner.body);
+        let most = self.inner.facts.buffered_bytes;
+        if let Some(bytes) = body.as_bytes().filter(|bytes| bytes.len() <= most) {
             return Ok(bytes.clone());
         }
-        body.collect(facts.buffered_bytes).await.map_err(|error| error.with_url(&facts.uri.to_string()))
+        body.collect(most).await.map_err(|error| error.with_url(&self.inner.facts.uri.to_string()))
     }
 
     /// The whole body as text, in the charset that `Content-Type` names, else UTF-8. Malformed text is an error.

@@ -76,11 +76,10 @@ impl Call<'_> {
 
     /// The body of the answer, which tells what is read of it. One that is there is told at once.
     #[inline]
-    pub(super) fn told_body(&self, body: Body) -> Body {
-        if !self.is_whole() || !self.tells_content() {
-            return body;
+    pub(super) fn tell_body(&self, body: &mut Body) {
+        if self.is_whole() && self.tells_content() {
+            *body = self.teller().attach(std::mem::take(body), |data| Event::ResponseBody { data });
         }
-        self.teller().attach(body, |data| Event::ResponseBody { data })
     }
 
     fn teller(&self) -> Teller {
