@@ -255,6 +255,7 @@ struct Trail {
 impl Error {
     /// A new error of `kind`, that happened during `operation` (a short lower-case noun or verb: `"connect"`).
     #[must_use]
+    #[cold]
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -273,12 +274,14 @@ impl Error {
 
     /// A timeout in `phase`.
     #[must_use]
+    #[cold]
     pub fn timeout(operation: &'static str, phase: Phase) -> Self {
         Self::new(ErrorKind::Timeout, operation).with_phase(phase)
     }
 
     /// Adds what exactly was wrong. Must not hold a secret.
     #[must_use]
+    #[cold]
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.inner.detail = Some(detail.into());
         self
@@ -286,6 +289,7 @@ impl Error {
 
     /// Adds the cause.
     #[must_use]
+    #[cold]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.inner.source = Some(Arc::from(source.into()));
         self
@@ -294,6 +298,7 @@ impl Error {
     /// Adds the URL concerned; user information, query and fragment are dropped first. The first URL given stays: it is
     /// the one nearest to the failure.
     #[must_use]
+    #[cold]
     pub fn with_url(mut self, url: &str) -> Self {
         if self.inner.url.is_none() {
             self.inner.url = Some(redact_url(url));
@@ -303,6 +308,7 @@ impl Error {
 
     /// Adds the status of the response concerned.
     #[must_use]
+    #[cold]
     pub fn with_status(mut self, status: StatusCode) -> Self {
         self.inner.status = Some(status);
         self
@@ -310,6 +316,7 @@ impl Error {
 
     /// Adds the phase in which it happened.
     #[must_use]
+    #[cold]
     pub fn with_phase(mut self, phase: Phase) -> Self {
         self.inner.phase = Some(phase);
         self
@@ -317,6 +324,7 @@ impl Error {
 
     /// Marks that the peer has not processed the request: sending it again is safe for every method (RFC 9110 §9.2.2).
     #[must_use]
+    #[cold]
     pub fn with_unsent(mut self) -> Self {
         self.inner.unsent = true;
         self
@@ -324,6 +332,7 @@ impl Error {
 
     /// Adds the stage that stopped the call. The first stage given stays: it is the one nearest to the failure.
     #[must_use]
+    #[cold]
     pub fn with_stage(mut self, stage: Stage) -> Self {
         self.inner.trail.stage.get_or_insert(stage);
         self
@@ -331,6 +340,7 @@ impl Error {
 
     /// Adds how many attempts were made and how long it all took.
     #[must_use]
+    #[cold]
     pub fn with_attempts(mut self, attempts: u32, elapsed: Duration) -> Self {
         self.inner.trail.attempts = attempts;
         self.inner.trail.elapsed = Some(elapsed);
@@ -339,6 +349,7 @@ impl Error {
 
     /// Adds why no further attempt was made.
     #[must_use]
+    #[cold]
     pub fn with_gave_up(mut self, why: GaveUp) -> Self {
         self.inner.trail.gave_up = Some(why);
         self
@@ -346,6 +357,7 @@ impl Error {
 
     /// Marks that an earlier attempt may have been processed, so that the failure of the last one says nothing about all.
     #[must_use]
+    #[cold]
     pub fn with_maybe_sent(mut self) -> Self {
         self.inner.trail.maybe_sent = true;
         self
@@ -353,6 +365,7 @@ impl Error {
 
     /// Adds when it makes sense to come back.
     #[must_use]
+    #[cold]
     pub fn with_retry_at(mut self, at: Instant) -> Self {
         self.inner.trail.retry_at = Some(at);
         self

@@ -1,6 +1,7 @@
 //! Where observations leave.
 
 use std::fmt;
+use std::hint::cold_path;
 use std::sync::Arc;
 
 use crate::observe::{Interest, Observation, Observe};
@@ -43,15 +44,18 @@ impl Tap {
     #[must_use]
     #[inline]
     pub fn wants(&self, interest: Interest) -> bool {
-        self.observer.as_ref().is_some_and(|observer| observer.interest().contains(interest))
+        let Some(observer) = &self.observer else { return false };
+        cold_path();
+        observer.interest().contains(interest)
     }
 
     /// Passes on what `make` builds, if somebody wants it.
     #[inline]
     pub fn emit(&self, interest: Interest, make: impl FnOnce() -> Observation) {
-        if let Some(observer) = &self.observer
-            && observer.interest().contains(interest)
-        {
+        let Some(observer) = &self.observer else { return };
+        // Out of the way of those whom nobody watches.
+        cold_path();
+        if observer.interest().contains(interest) {
             observer.observe(&make());
         }
     }
