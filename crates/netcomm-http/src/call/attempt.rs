@@ -189,7 +189,7 @@ impl Call<'_> {
     fn upload(&mut self, meta: &Meta, http2: bool) -> Result<Option<Watch>> {
         let uri = if self.is_intercepted() { None } else { Some(&self.address.uri) };
         let request = self.outgoing.get_or_insert_default();
-        let told = self.client.tap().wants(Interest::CONTENT).then(|| uri.unwrap_or(request.uri()).clone());
+        let told = self.client.tap().wants(Interest::CONTENT).then(|| uri.unwrap_or_else(|| request.uri()).clone());
         address_for(request, uri, meta, http2);
         let most = self.client.scope.max_request_bytes();
         if let Some((most, length)) = most.zip(request.body().len()).filter(|(most, length)| length > most) {
@@ -264,7 +264,7 @@ fn address_for(request: &mut http::Request<Upload>, uri: Option<&Uri>, meta: &Me
     match (is_absolute, uri) {
         (true, Some(uri)) => *request.uri_mut() = uri.clone(),
         (true, None) => {}
-        (false, _) => *request.uri_mut() = origin_form(uri.unwrap_or(request.uri())),
+        (false, _) => *request.uri_mut() = origin_form(uri.unwrap_or_else(|| request.uri())),
     }
     if http2 {
         // RFC 9113 §8.3.1: the authority goes into its own field.

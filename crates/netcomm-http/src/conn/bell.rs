@@ -176,11 +176,10 @@ mod tests {
         assert!(bell.is_dry(), "a ring of the engine's own halves");
         let woken = Arc::<Woken>::default();
         bell.listen(&Waker::from(Arc::clone(&woken)));
-        let mut waker = None;
-        assert!(inlet.poll(|cx| Poll::<()>::Ready(waker = Some(cx.waker().clone()))).is_ready());
+        let Poll::Ready(waker) = inlet.poll(|cx| Poll::Ready(cx.waker().clone())) else { panic!("it was ready") };
         assert!(!bell.is_dry(), "there may be more");
         assert!(inlet.poll(|_| Poll::<()>::Pending).is_pending());
-        waker.expect("a waker").wake();
+        waker.wake();
         assert!(!bell.is_dry());
         assert_eq!(woken.0.load(Ordering::Relaxed), 1, "it rings for whoever listens, too");
         let racing = |cx: &mut Context<'_>| {
