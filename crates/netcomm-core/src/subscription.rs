@@ -1,14 +1,19 @@
 //! From the one task of a connection to whoever listens: bounded, with a word about what was left out.
 
+mod batch;
+
 use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use futures_core::Stream;
+
+pub use batch::Batch;
 
 /// What happens to a listener that is slower than what it listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -77,6 +82,8 @@ impl StdError for Lagged {}
 /// Dropping it ends the listening.
 pub struct Subscription<T> {
     feed: Arc<Feed<T>>,
+    /// What was taken in one go, to be handed out without a lock. It still counts as what waits.
+    taken: VecDeque<(T, usize)>,
     leave: Option<Leave>,
 }
 
@@ -87,6 +94,11 @@ type Leave = Box<dyn FnOnce() + Send + Sync>;
 pub struct Feed<T> {
     state: Mutex<Inner<T>>,
     limits: Listening,
+    /// What the listener has taken in one go and not handed out. It alone writes these, and adds to them under the lock.
+    taken_items: AtomicU32,
+    taken_bytes: AtomicUsize,
+    /// Somebody waits for room: whoever makes some has to look.
+    is_awaited: AtomicBool,
 }
 
 /// Whether somebody heard.
@@ -106,7 +118,7 @@ struct Inner<T> {
     bytes: usize,
     lagged: u64,
     /// How many may still send; when the last one has ended, nothing more will come.
-    senders: usize,
+    senders: u32,
     ended: bool,
     /// Whether nobody listens any more.
     left: bool,
@@ -129,8 +141,14 @@ impl<T> Subscription<T> {
             listener: None,
             waiting: Vec::new(),
         };
-        let feed = Arc::new(Feed { state: Mutex::new(inner), limits });
-        (Self { feed: Arc::clone(&feed), leave: None }, feed)
+        let feed = Arc::new(Feed {
+            state: Mutex::new(inner),
+            limits,
+            taken_items: AtomicU32::new(0),
+            taken_bytes: AtomicUsize::new(0),
+            is_awaited: AtomicBool::new(false),
+        });
+        (Self { feed: Arc::clone(&feed), taken: VecDeque::new(), leave: None }, feed)
     }
 
     /// The same, and `leave` is called after it is dropped.
@@ -151,13 +169,13 @@ impl<T> Subscription<T> {
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<T, Lagged>> {
-        poll_fn(|cx| self.feed.poll_next(cx)).await
+        poll_fn(|cx| self.poll_item(cx)).await
     }
 
     /// How many items wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.feed.lock().items.len()
+        self.taken.len() + self.feed.lock().items.len()
     }
 
     /// Whether nothing waits.
@@ -165,13 +183,39 @@ impl<T> Subscription<T> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    #[inline]
+    fn poll_item(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
+        if self.taken.is_empty()
+            && let Turn::Told(told) = ready!(self.feed.poll_take(&mut self.taken, cx))
+        {
+            return Poll::Ready(told);
+        }
+        // Items are large: one is moved as seldom as can be.
+        let bytes = self.taken.front().map_or(0, |(_, bytes)| *bytes);
+        let item = self.taken.pop_front().map(|(item, _)| Ok(item));
+        self.feed.handed_out(self.taken.len(), bytes);
+        drop(take_spent(&mut self.taken));
+        Poll::Ready(item)
+    }
 }
+
+/// What a look at the feed came to.
+enum Turn<T> {
+    /// There are items to be handed out.
+    Taken,
+    /// This comes next.
+    Told(Option<Result<T, Lagged>>),
+}
+
+/// Items are handed out, never pinned.
+impl<T> Unpin for Subscription<T> {}
 
 impl<T> Stream for Subscription<T> {
     type Item = Result<T, Lagged>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.feed.poll_next(cx)
+        self.get_mut().poll_item(cx)
     }
 }
 
@@ -194,14 +238,15 @@ impl<T> Drop for Subscription<T> {
 impl<T> fmt::Debug for Subscription<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.feed.lock();
-        f.debug_struct("Subscription").field("len", &inner.items.len()).field("ended", &inner.ended).finish()
+        let len = self.taken.len() + inner.items.len();
+        f.debug_struct("Subscription").field("len", &len).field("ended", &inner.ended).finish()
     }
 }
 
 impl<T> fmt::Debug for Feed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.lock();
-        f.debug_struct("Feed").field("len", &inner.items.len()).field("left", &inner.left).finish()
+        f.debug_struct("Feed").field("len", &self.waiting(&inner).0).field("left", &inner.left).finish()
     }
 }
 
@@ -218,13 +263,15 @@ impl<T> Feed<T> {
             return Poll::Ready(());
         }
         let mut inner = self.lock();
-        if inner.left || inner.has_room(&self.limits) {
+        if inner.left || self.has_room(&inner) {
             return Poll::Ready(());
         }
         if !inner.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             inner.waiting.push(cx.waker().clone());
         }
-        Poll::Pending
+        // A listener that hands something out meanwhile sees this, or is seen by the second look.
+        self.is_awaited.store(true, Ordering::SeqCst);
+        if self.has_room(&inner) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Takes an item that weighs so many bytes.
@@ -242,18 +289,18 @@ impl<T> Feed<T> {
             if inner.left || inner.ended {
                 return Heard::Gone;
             }
-            let mut dropped = Vec::new();
+            let mut dropped = None;
             match self.limits.slow {
-                Slow::DropNewest if !inner.has_room(&self.limits) => {
+                Slow::DropNewest if !self.has_room(&inner) => {
                     inner.lagged += 1;
                     return Heard::Yes;
                 }
-                Slow::DropOldest if !inner.has_room(&self.limits) => dropped = inner.make_room(&self.limits),
+                Slow::DropOldest if !self.has_room(&inner) => dropped = Some(self.make_room(&mut inner)),
                 _ => {}
             }
             inner.items.push_back((make(), bytes));
             inner.bytes += bytes;
-            let is_full = self.limits.slow == Slow::Wait && !inner.has_room(&self.limits);
+            let is_full = self.limits.slow == Slow::Wait && !self.has_room(&inner);
             (inner.listener.take(), dropped, is_full)
         };
         drop(dropped);
@@ -281,35 +328,86 @@ impl<T> Feed<T> {
         }
     }
 
+    /// Takes what waits, or tells what comes instead.
+    #[inline(never)]
+    fn poll_take(&self, taken: &mut VecDeque<(T, usize)>, cx: &Context<'_>) -> Poll<Turn<T>> {
+        let mut inner = self.lock();
+        // What is missing is missing from the front, or from the end.
+        let is_front = self.limits.slow == Slow::DropOldest || inner.items.is_empty();
+        if inner.lagged > 0 && is_front {
+            return Poll::Ready(Turn::Told(Some(Err(Lagged(std::mem::take(&mut inner.lagged))))));
+        }
+        if inner.items.is_empty() {
+            if inner.ended {
+                return Poll::Ready(Turn::Told(None));
+            }
+            inner.listener = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if self.limits.slow == Slow::Wait {
+            std::mem::swap(&mut inner.items, taken);
+            self.taken_bytes.store(std::mem::take(&mut inner.bytes), Ordering::Relaxed);
+            self.taken_items.store(narrow(taken.len()), Ordering::SeqCst);
+            return Poll::Ready(Turn::Taken);
+        }
+        // One by one: what was taken could be left out no more.
+        let item = inner.items.pop_front().map(|(item, bytes)| {
+            inner.bytes -= bytes;
+            Ok(item)
+        });
+        let spent = take_spent(&mut inner.items);
+        drop(inner);
+        drop(spent);
+        Poll::Ready(Turn::Told(item))
+    }
+
+    /// So many items are left of those that were taken, and one of so many bytes is gone.
     #[inline]
-    fn poll_next(&self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
-        let (item, waiting) = {
+    fn handed_out(&self, left: usize, bytes: usize) {
+        let left_bytes = self.taken_bytes.load(Ordering::Relaxed) - bytes;
+        self.taken_bytes.store(left_bytes, Ordering::Relaxed);
+        self.taken_items.store(narrow(left), Ordering::SeqCst);
+        if self.is_awaited.load(Ordering::SeqCst) {
+            self.wake_waiting();
+        }
+    }
+
+    #[cold]
+    fn wake_waiting(&self) {
+        let waiting = {
             let mut inner = self.lock();
-            // What is missing is missing from the front, or from the end.
-            let is_front = self.limits.slow == Slow::DropOldest || inner.items.is_empty();
-            if inner.lagged > 0 && is_front {
-                return Poll::Ready(Some(Err(Lagged(std::mem::take(&mut inner.lagged)))));
+            if !self.has_room(&inner) {
+                return;
             }
-            let Some((_, bytes)) = inner.items.front() else {
-                if inner.ended {
-                    return Poll::Ready(None);
-                }
-                inner.listener = Some(cx.waker().clone());
-                return Poll::Pending;
-            };
-            inner.bytes -= *bytes;
-            // Items are large: one is moved as seldom as can be.
-            let item = inner.items.pop_front().map(|(item, _)| Ok(item));
-            if inner.items.is_empty() && inner.items.capacity() > KEPT_ITEMS {
-                inner.items = VecDeque::new();
-            }
-            if inner.waiting.is_empty() || !inner.has_room(&self.limits) {
-                return Poll::Ready(item);
-            }
-            (item, std::mem::take(&mut inner.waiting))
+            self.is_awaited.store(false, Ordering::SeqCst);
+            std::mem::take(&mut inner.waiting)
         };
         waiting.into_iter().for_each(Waker::wake);
-        Poll::Ready(item)
+    }
+
+    /// The oldest, as many as have to go; they are dropped where no lock is held.
+    #[cold]
+    fn make_room(&self, inner: &mut Inner<T>) -> Vec<T> {
+        let mut dropped = Vec::new();
+        while !self.has_room(inner)
+            && let Some((oldest, bytes)) = inner.items.pop_front()
+        {
+            inner.bytes -= bytes;
+            inner.lagged += 1;
+            dropped.push(oldest);
+        }
+        dropped
+    }
+
+    fn has_room(&self, inner: &Inner<T>) -> bool {
+        let (items, bytes) = self.waiting(inner);
+        items == 0 || (items < self.limits.items.max(1) && bytes < self.limits.bytes)
+    }
+
+    /// Items that wait, and their bytes: also what was taken and not handed out.
+    fn waiting(&self, inner: &Inner<T>) -> (usize, usize) {
+        let items = inner.items.len() + self.taken_items.load(Ordering::SeqCst) as usize;
+        (items, inner.bytes + self.taken_bytes.load(Ordering::Relaxed))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
@@ -320,24 +418,14 @@ impl<T> Feed<T> {
 /// Room for that many items is kept while none wait.
 const KEPT_ITEMS: usize = 4;
 
-impl<T> Inner<T> {
-    /// The oldest, as many as have to go; they are dropped where no lock is held.
-    #[cold]
-    fn make_room(&mut self, limits: &Listening) -> Vec<T> {
-        let mut dropped = Vec::new();
-        while !self.has_room(limits)
-            && let Some((oldest, bytes)) = self.items.pop_front()
-        {
-            self.bytes -= bytes;
-            self.lagged += 1;
-            dropped.push(oldest);
-        }
-        dropped
-    }
+/// Idle listeners are many: their numbers are small. Above that many items, only bytes bound what waits.
+fn narrow(items: usize) -> u32 {
+    u32::try_from(items).unwrap_or(u32::MAX)
+}
 
-    fn has_room(&self, limits: &Listening) -> bool {
-        self.items.is_empty() || (self.items.len() < limits.items.max(1) && self.bytes < limits.bytes)
-    }
+/// The memory of a queue that is empty, if it is more than is kept.
+fn take_spent<T>(queue: &mut VecDeque<T>) -> Option<VecDeque<T>> {
+    (queue.is_empty() && queue.capacity() > KEPT_ITEMS).then(|| std::mem::take(queue))
 }
 
 #[cfg(test)]
@@ -361,10 +449,10 @@ mod tests {
     }
 
     /// Everything that can be had at once; `-n` for a lag of n.
-    fn drain(subscription: &Subscription<u32>) -> Vec<i64> {
+    fn drain(subscription: &mut Subscription<u32>) -> Vec<i64> {
         let cx = Context::from_waker(Waker::noop());
         let mut seen = Vec::new();
-        while let Poll::Ready(Some(item)) = subscription.feed.poll_next(&cx) {
+        while let Poll::Ready(Some(item)) = subscription.poll_item(&cx) {
             seen.push(item.map_or_else(|Lagged(count)| -(count as i64), i64::from));
         }
         seen
@@ -373,18 +461,18 @@ mod tests {
     #[test]
     fn who_is_slow_is_told_what_is_missing_and_where() {
         for (slow, expected) in [(Slow::DropOldest, [-3, 4, 5]), (Slow::DropNewest, [1, 2, -3])] {
-            let (subscription, feed) = listening(slow);
+            let (mut subscription, feed) = listening(slow);
             assert!((1..=5).all(|item| feed.push(item, 1) == Heard::Yes));
-            assert_eq!(drain(&subscription), expected, "{slow:?}");
+            assert_eq!(drain(&mut subscription), expected, "{slow:?}");
             assert_eq!(feed.push(6, 1), Heard::Yes);
-            assert_eq!(drain(&subscription), [6], "told once");
+            assert_eq!(drain(&mut subscription), [6], "told once");
         }
     }
 
     #[test]
     fn a_sender_that_waits_is_woken_by_room_and_by_leaving() {
         for leaves in [false, true] {
-            let (subscription, feed) = listening(Slow::Wait);
+            let (mut subscription, feed) = listening(Slow::Wait);
             let counter = Arc::new(Counter::default());
             let waker = Waker::from(Arc::clone(&counter));
             let cx = Context::from_waker(&waker);
@@ -397,7 +485,7 @@ mod tests {
                 assert_eq!(feed.push_with(1, || unreachable!("made for nobody")), Heard::Gone);
                 assert!(feed.has_left());
             } else {
-                assert_eq!(drain(&subscription), [1]);
+                assert_eq!(drain(&mut subscription), [1]);
             }
             assert_eq!(counter.0.load(Ordering::Relaxed), 1);
             assert!(feed.poll_room(&cx).is_ready());
@@ -406,11 +494,81 @@ mod tests {
 
     #[test]
     fn the_end_comes_after_what_waits() {
-        let (subscription, feed) = listening(Slow::Wait);
+        let (mut subscription, feed) = listening(Slow::Wait);
         assert_eq!(feed.push(1, 1), Heard::Yes);
         feed.end();
-        assert_eq!(drain(&subscription), [1]);
+        assert_eq!(drain(&mut subscription), [1]);
         let cx = Context::from_waker(Waker::noop());
-        assert_eq!(feed.poll_next(&cx), Poll::Ready(None));
+        assert_eq!(subscription.poll_item(&cx), Poll::Ready(None));
+    }
+    #[test]
+    fn what_is_taken_in_one_go_still_waits() {
+        let (mut subscription, feed) = Subscription::new(Listening::default().with_items(3).with_bytes(10));
+        let counter = Arc::new(Counter::default());
+        let waker = Waker::from(Arc::clone(&counter));
+        let cx = Context::from_waker(&waker);
+        assert_eq!(feed.push(1, 1), Heard::Yes);
+        assert_eq!(feed.push(2, 8), Heard::Yes);
+        assert_eq!(subscription.poll_item(&cx), Poll::Ready(Some(Ok(1))));
+        assert_eq!(subscription.len(), 1);
+        assert_eq!(feed.push(3, 2), Heard::Full, "the bytes of what was taken count");
+        assert!(feed.poll_room(&cx).is_pending());
+        assert_eq!(subscription.len(), 2);
+        assert_eq!(subscription.poll_item(&cx), Poll::Ready(Some(Ok(2))));
+        assert_eq!(counter.0.load(Ordering::Relaxed), 1, "room is told when there is some, not when all is handed out");
+        assert!(feed.poll_room(&cx).is_ready());
+        assert_eq!(drain(&mut subscription), [3]);
+        assert_eq!(feed.push(4, 10), Heard::Full);
+        drop(subscription);
+        assert!(feed.poll_room(&cx).is_ready());
+    }
+
+    #[test]
+    fn a_queue_that_is_empty_keeps_little() {
+        for slow in [Slow::Wait, Slow::DropOldest] {
+            let (mut subscription, feed) = Subscription::new(Listening::default().with_slow(slow));
+            assert!((0..200).all(|item| feed.push(item, 1) == Heard::Yes));
+            assert_eq!(drain(&mut subscription).len(), 200);
+            let kept = subscription.taken.capacity() + feed.lock().items.capacity();
+            assert!(kept <= 2 * KEPT_ITEMS, "{slow:?}: {kept}");
+        }
+    }
+
+    #[test]
+    fn threads_lose_no_wake() {
+        const ITEMS: u32 = 20_000;
+        /// Wakes a thread that is parked.
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        fn block<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+            let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+            loop {
+                match poll(&mut Context::from_waker(&waker)) {
+                    Poll::Ready(done) => return done,
+                    Poll::Pending => std::thread::park(),
+                }
+            }
+        }
+        let (mut subscription, feed) = listening(Slow::Wait);
+        let sender = std::thread::spawn(move || {
+            let mut batch = Batch::new(feed);
+            for item in 0..ITEMS {
+                if batch.add(item, 1) && batch.hand_over() == Heard::Full {
+                    block(|cx| batch.feed().poll_room(cx));
+                }
+            }
+            assert_ne!(batch.hand_over(), Heard::Gone);
+            batch.feed().end();
+        });
+        for item in 0..ITEMS {
+            assert_eq!(block(|cx| subscription.poll_item(cx)), Some(Ok(item)));
+            assert!(subscription.len() <= 2);
+        }
+        assert_eq!(block(|cx| subscription.poll_item(cx)), None);
+        sender.join().unwrap();
     }
 }
