@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use netcomm_core::{Feed, Heard};
+use netcomm_core::{Batch, Feed, Heard};
 use tokio::sync::{mpsc, watch};
 
 use super::listeners::{Listener, Listeners, union};
 use crate::event::Event;
+use crate::select::Select;
 use crate::state::{Notice, State};
 use crate::stream::EventStream;
 
@@ -29,6 +30,12 @@ enum Turn {
     Over,
 }
 
+/// One who listens, and what was read for it in this turn.
+struct Listening {
+    select: Select,
+    batch: Batch<Event>,
+}
+
 /// Events that are passed on before others of the runtime get their turn.
 const BATCH: usize = 1024;
 
@@ -39,7 +46,7 @@ pub(super) struct Task {
     state: watch::Sender<State>,
     is_started: bool,
     version: Option<u64>,
-    events: Vec<Listener>,
+    events: Vec<Listening>,
     notices: Vec<Arc<Feed<Notice>>>,
     /// Those who have to make room before anything more is read.
     full: Vec<Arc<Feed<Event>>>,
@@ -74,6 +81,13 @@ impl Task {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let turn = self.turn(cx);
+        // Before anything else can happen.
+        self.hand_over();
+        turn
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         // From here on an order wakes this task.
         self.obey(cx);
         let mut has_delivered = false;
@@ -125,6 +139,7 @@ impl Task {
                 // The end is told whether or not it was ever started.
                 Some(Order::Close) | None => {
                     self.is_started = true;
+                    self.hand_over();
                     self.full.clear();
                     self.stream.close();
                     return;
@@ -140,13 +155,29 @@ impl Task {
             return;
         }
         self.version = Some(version);
-        (self.events, self.notices) = self.listeners.current();
-        self.stream.set_filter(union(&self.events));
+        self.hand_over();
+        let (events, notices) = self.listeners.current();
+        self.notices = notices;
+        self.stream.set_filter(union(&events));
+        self.events = events.into_iter().map(Listening::new).collect();
     }
 
+    /// Events of one chunk go to a listener together: each by itself would take its lock, and wake it.
+    #[inline]
     fn deliver(&mut self, event: Event) {
         let weight = event.data.len() + event.event_type.len() + event.id.len();
-        let is_wanting = |listener: &Listener| listener.select.matches(&event.event_type);
+        if let [only] = &mut *self.events {
+            if only.select.matches(&event.event_type) && only.batch.add(event, weight) {
+                self.hand_over_to(0);
+            }
+            return;
+        }
+        self.deliver_to_many(event, weight);
+    }
+
+    #[inline(never)]
+    fn deliver_to_many(&mut self, event: Event, weight: usize) {
+        let is_wanting = |listener: &Listening| listener.select.matches(&event.event_type);
         let Some(last) = self.events.iter().rposition(is_wanting) else { return };
         for at in 0..last {
             if self.events[at].select.matches(&event.event_type) {
@@ -157,10 +188,23 @@ impl Task {
     }
 
     fn pass(&mut self, to: usize, event: Event, weight: usize) {
-        let feed = &self.events[to].feed;
-        match feed.push(event, weight) {
+        if self.events[to].batch.add(event, weight) {
+            self.hand_over_to(to);
+        }
+    }
+
+    /// Listeners get what was read for them.
+    fn hand_over(&mut self) {
+        for to in 0..self.events.len() {
+            self.hand_over_to(to);
+        }
+    }
+
+    fn hand_over_to(&mut self, to: usize) {
+        let batch = &mut self.events[to].batch;
+        match batch.hand_over() {
             Heard::Yes => {}
-            Heard::Full => self.full.push(Arc::clone(feed)),
+            Heard::Full => self.full.push(Arc::clone(batch.feed())),
             Heard::Gone => self.version = None,
         }
     }
@@ -182,6 +226,12 @@ impl Task {
                 self.version = None;
             }
         }
+    }
+}
+
+impl Listening {
+    fn new(listener: Listener) -> Self {
+        Self { select: listener.select, batch: Batch::new(listener.feed) }
     }
 }
 

@@ -74,8 +74,8 @@ fn a_listener_adds_nothing_to_an_event() {
     hear(100);
     writer.send("data: x\n\n".repeat(EVENTS as usize).into()).expect("read");
     let info = measure(|| hear(EVENTS));
-    // Its data, and the queue itself, which is let go whenever it is empty: three in eight events, for this one.
-    assert!(info.count_total <= EVENTS + EVENTS / 2, "{} for {EVENTS}", info.count_total);
+    // Its data, and for each eight, which go to this one together, the queue and its sender's wait.
+    assert!(info.count_total <= EVENTS + EVENTS / 4 + 20, "{} for {EVENTS}", info.count_total);
 }
 
 #[test]
