@@ -45,6 +45,7 @@ pub(crate) mod selecting;
 mod status;
 mod store;
 mod storing;
+mod table;
 mod tee;
 pub(crate) mod validation;
 
