@@ -407,7 +407,7 @@ impl Shared {
 impl Slot {
     /// The first of these entries, as many as have room.
     fn new(key: &Key, mut entries: Variants, max_bytes: u64) -> Self {
-        let mut weight = key.as_str().len() as u64 + KEY_OVERHEAD;
+        let mut weight = key.len() as u64 + KEY_OVERHEAD;
         let (mut fitting, mut is_grouped) = (0, false);
         for entry in entries.iter() {
             let more = weight.saturating_add(entry.weight() + ENTRY_OVERHEAD);
