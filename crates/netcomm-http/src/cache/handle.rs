@@ -44,6 +44,8 @@ struct Inner {
     /// The moments that were counted.
     moment: AtomicU64,
     invalidated: Mutex<Invalidated>,
+    /// The last moment in there, for all that were sent later. Written under its lock.
+    last_invalidated: AtomicU64,
 }
 
 /// A place in the order of what happens: requests that are sent, and invalidations.
@@ -236,6 +238,10 @@ impl Cache {
     }
 
     fn is_invalidated(&self, key: &Key, groups: &[Box<str>], sent: Moment) -> bool {
+        // Nearly always nothing was, whatever it be about.
+        if self.inner.last_invalidated.load(Ordering::Acquire) < sent {
+            return false;
+        }
         let invalidated = self.invalidations();
         invalidated.since(sent, key.as_str()) || groups.iter().any(|group| invalidated.since(sent, group))
     }
@@ -275,6 +281,8 @@ impl Cache {
         {
             let mut invalidated = self.invalidations();
             let now = self.now();
+            // Before anything is looked for in the store: what is put there later sees this, whatever it is put under.
+            self.inner.last_invalidated.store(now, Ordering::Release);
             for key in &keys {
                 invalidated.mark(key.as_str(), now);
             }
@@ -436,6 +444,7 @@ impl CacheBuilder {
                 refreshing: Mutex::default(),
                 moment: AtomicU64::new(0),
                 invalidated: Mutex::new(Invalidated { at: LruCache::new(REMEMBERED), forgotten: 0 }),
+                last_invalidated: AtomicU64::new(0),
             }),
         }
     }
