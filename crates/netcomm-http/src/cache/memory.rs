@@ -138,13 +138,19 @@ impl Memory {
 
     /// A body that is there as a whole, written at once. `None` if there is no room for it.
     pub(crate) fn blob(&self, bytes: &Bytes) -> Option<Blob> {
-        let length = bytes.len() as u64;
+        let blob =
+            || Blob::memory(if bytes.len() >= KEPT_BYTES { bytes.clone() } else { Bytes::copy_from_slice(bytes) });
+        self.has_room(bytes.len() as u64).then(blob)
+    }
+
+    /// Whether there is room for a body of that length, once others have made way.
+    pub(crate) fn has_room(&self, length: u64) -> bool {
         if length > self.max_body_bytes || self.max_body_bytes == 0 || !self.shared.charge(length) {
-            return None;
+            return false;
         }
         // It counts with the entry that is made of it.
         self.shared.discharge(length);
-        Some(Blob::memory(if bytes.len() >= KEPT_BYTES { bytes.clone() } else { Bytes::copy_from_slice(bytes) }))
+        true
     }
 
     fn writer(&self, length: Option<u64>) -> Option<Writer> {
