@@ -148,9 +148,9 @@ struct Call<'c> {
     retry_at: Option<Instant>,
     #[cfg(feature = "cache")]
     cache_status: Option<crate::cache::CacheStatus>,
-    /// What was found out about the first hop before it began: its key, and what becomes of it.
+    /// What was found out about the first hop before it began: its key and when that was, and what becomes of it.
     #[cfg(feature = "cache")]
-    found: Option<(crate::cache::Key, Option<crate::cache::Plan>)>,
+    found: Option<((crate::cache::Key, std::time::SystemTime), Option<crate::cache::Plan>)>,
 }
 
 /// What a call asks for, beside where.
@@ -462,8 +462,8 @@ impl<'c> Call<'c> {
     ) -> Result<Answer> {
         #[cfg(feature = "cache")]
         if let Some(cache) = &self.client.inner.cache {
-            let (key, plan) = self.found();
-            let mut asked = self.ask(cache, key, method, headers, authorization, &body);
+            let (found, plan) = self.found();
+            let mut asked = self.ask(cache, found, method, headers, authorization, &body);
             let plan = match self.look(&asked, plan) {
                 cached::Looked::Answered(response) => return Ok(Box::new(response)),
                 cached::Looked::Planned(plan) => Some(plan),

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use netcomm_core::{Body, Error, ErrorKind, Result};
 
+use crate::cache::piece;
+
 /// A run of stored bytes that never changes: shared memory, or something a store reads. Cheap to clone.
 #[derive(Clone)]
 pub struct Blob {
@@ -84,6 +86,14 @@ impl Blob {
         match &self.kind {
             Kind::Memory(bytes) => Some(bytes),
             Kind::Stored(_) => None,
+        }
+    }
+
+    /// The same bytes, with memory of their own if they are so few that they may lie in one piece with others.
+    pub(crate) fn apart(&self) -> Self {
+        match self.as_bytes() {
+            Some(bytes) if bytes.len() <= piece::MOST_BYTES => Self::memory(Bytes::copy_from_slice(bytes)),
+            _ => self.clone(),
         }
     }
 
@@ -172,6 +182,18 @@ mod tests {
         }
         // It stays a blob of its store all the same: nobody writes its bytes down again.
         assert!(blob("abc").as_bytes().is_none());
+    }
+
+    #[test]
+    fn small_bytes_come_apart_from_what_lies_beside_them() {
+        let both = Bytes::from(vec![7; 100]);
+        let blob = Blob::memory(both.slice(40..)).apart();
+        assert!(both.is_unique());
+        assert_eq!(blob.as_bytes(), Some(&both.slice(40..)));
+        let large = Bytes::from(vec![7; 100_000]);
+        let blob = Blob::memory(large.clone()).apart();
+        assert_eq!(blob.as_bytes().map(|bytes| bytes.as_ptr()), Some(large.as_ptr()), "what is large lies alone");
+        assert!(Blob::stored(Arc::new(Claims(b"abc"))).apart().as_bytes().is_none());
     }
 
     #[tokio::test]

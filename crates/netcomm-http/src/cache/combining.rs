@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::HeaderMap;
 use http::header::AGE;
 
-use crate::cache::entry::{Entry, EntryParts, Selecting};
+use crate::cache::entry::{Entry, EntryParts, Segment, Selecting};
 use crate::cache::few::Few;
 use crate::cache::store::Variants;
 use crate::cache::{range, selecting, storing, validation};
@@ -14,11 +14,12 @@ use crate::cache::{range, selecting, storing, validation};
 const MOST_VARIANTS: usize = 32;
 
 /// The entries with the new one first: it takes the place of those that the same request selects, and is put together
-/// with them if they are parts of one representation. `ticket` is that of its request: what answers a later one stays.
-pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Variants {
+/// with them if they are parts of one representation. What answers a later request than the new one stays.
+pub(crate) fn with(variants: &[Arc<Entry>], new: Arc<Entry>) -> Variants {
     if variants.is_empty() {
-        return Few::one(Arc::new(Entry::new(new).with_ticket(ticket)));
+        return Few::one(new);
     }
+    let (ticket, new) = (new.ticket(), new.into_parts());
     let old = variants.iter().find(|old| old.parts().selecting == new.selecting);
     let new = match old {
         Some(old) => match combined(old.parts(), new) {
@@ -30,7 +31,7 @@ pub(crate) fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Var
     };
     let ticket = old.map_or(ticket, |old| old.ticket().max(ticket));
     let selecting = new.selecting.clone();
-    let mut all = vec![Arc::new(Entry::new(new).with_ticket(ticket))];
+    let mut all = vec![Entry::answering(new, ticket)];
     all.extend(variants.iter().filter(|old| old.parts().selecting != selecting).cloned());
     all.truncate(MOST_VARIANTS);
     all.into()
@@ -69,8 +70,8 @@ fn combined(old: &EntryParts, mut new: EntryParts) -> Result<EntryParts, EntryPa
         && old.length == new.length
         && old.length.is_some()
     {
-        new.segments =
-            new.segments.iter().fold(old.segments.to_vec(), |all, segment| range::insert(&all, segment)).into();
+        let old_segments: Vec<_> = old.segments.iter().map(Segment::apart).collect();
+        new.segments = new.segments.iter().fold(old_segments, |all, segment| range::insert(&all, segment)).into();
         // A field of the new head takes the place of the stored one, the others stay.
         let mut headers = old.headers.as_map().clone();
         headers.remove(AGE);
@@ -96,7 +97,6 @@ mod tests {
 
     use super::*;
     use crate::cache::blob::Blob;
-    use crate::cache::entry::Segment;
 
     fn parts(etag: &str, foo: &'static str, start: u64, text: &'static str) -> EntryParts {
         EntryParts {
@@ -112,6 +112,10 @@ mod tests {
             length: Some(6),
             segments: Few::one(Segment::whole(start, Blob::memory(Bytes::from_static(text.as_bytes())))),
         }
+    }
+
+    fn with(variants: &[Arc<Entry>], new: EntryParts, ticket: u64) -> Variants {
+        super::with(variants, Entry::answering(new, ticket))
     }
 
     fn bytes(variants: &[Arc<Entry>]) -> Vec<u64> {
@@ -138,6 +142,16 @@ mod tests {
         }
         assert_eq!(all.len(), MOST_VARIANTS);
         assert_eq!(all[0].parts().selecting.fields[0].1.as_deref(), Some(&b"99"[..]));
+    }
+
+    #[test]
+    fn a_part_that_gets_another_head_does_not_keep_its_own() {
+        let piece = Bytes::from(b"headabc".to_vec());
+        let mut first = parts("\"a\"", "1", 0, "");
+        first.segments = Few::one(Segment::whole(0, Blob::memory(piece.slice(4..))));
+        let all = with(&with(&[], first, 0), parts("\"a\"", "1", 3, "def"), 0);
+        assert_eq!(bytes(&all), [6]);
+        assert!(piece.is_unique());
     }
 
     #[test]

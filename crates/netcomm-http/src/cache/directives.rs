@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::{CACHE_CONTROL, HeaderName, PRAGMA};
+use http::header::{CACHE_CONTROL, HeaderName, HeaderValue, PRAGMA};
 use sfv::{BareItem, Dictionary, ListEntry, Parser};
 
 use crate::cache::field;
@@ -73,12 +73,22 @@ impl ResponseDirectives {
     /// Those of a response. The first of `targets` that it has and that can be read speaks in place of `Cache-Control`
     /// (RFC 9213 §2.2).
     pub(crate) fn of(headers: &HeaderMap, targets: &[HeaderName]) -> Self {
-        if let Some(directives) = targets.iter().find_map(|target| Self::targeted(headers, target)) {
+        if let Some(directives) = Self::of_targets(headers, targets) {
             return directives;
         }
         let mut directives = Self::default();
-        for_each(headers, &CACHE_CONTROL, |name, value| directives.add(name, value));
+        headers.get_all(&CACHE_CONTROL).iter().for_each(|value| directives.read(value));
         directives
+    }
+
+    /// Those of the first of `targets` that can be read.
+    pub(crate) fn of_targets(headers: &HeaderMap, targets: &[HeaderName]) -> Option<Self> {
+        targets.iter().find_map(|target| Self::targeted(headers, target))
+    }
+
+    /// Adds those of a value of `Cache-Control`.
+    pub(crate) fn read(&mut self, value: &HeaderValue) {
+        for_each_of(value.as_bytes(), |name, value| self.add(name, value));
     }
 
     fn targeted(headers: &HeaderMap, target: &HeaderName) -> Option<Self> {
@@ -100,7 +110,8 @@ impl ResponseDirectives {
     }
 
     fn add(&mut self, name: &[u8], value: Option<&[u8]>) {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // Nearly all write them so, which is seen faster.
+        let is = |known: &str| name == known.as_bytes() || name.eq_ignore_ascii_case(known.as_bytes());
         // RFC 9111 §4.2.1: of several values the first, and stale rather than fresh for one that cannot be read.
         let first = |seconds: &mut Seconds| {
             seconds.get_or_insert_with(|| value.and_then(field::seconds).unwrap_or_default());
@@ -188,28 +199,70 @@ impl RequestDirectives {
 
 /// Gives each directive with its value, taken out of its quotes.
 fn for_each(headers: &HeaderMap, name: &HeaderName, mut take: impl FnMut(&[u8], Option<&[u8]>)) {
-    field::members(headers, name).for_each(|member| {
-        let end = member.iter().position(|byte| !is_token(*byte)).unwrap_or(member.len());
-        let (name, rest) = member.split_at(end);
-        match rest {
-            [] => take(name, None),
-            // A quoted string that needs no unescaping; one that does is no value of any directive known here.
-            [b'=', b'"', value @ .., b'"'] => take(name, Some(value)),
-            [b'=', value @ ..] => take(name, Some(value)),
-            // `max-age = 1`, `max-age;1`: a value that cannot be read.
-            _ => take(name, Some(b"?")),
-        }
-    });
+    headers.get_all(name).iter().for_each(|value| for_each_of(value.as_bytes(), &mut take));
 }
 
-/// RFC 9110 §5.6.2.
-fn is_token(byte: u8) -> bool {
-    matches!(
-        byte,
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.'
-            | b'^' | b'_' | b'`' | b'|' | b'~'
-    )
+/// The same of one value.
+fn for_each_of(text: &[u8], mut take: impl FnMut(&[u8], Option<&[u8]>)) {
+    let mut rest = text;
+    while let Some(first) = rest.first() {
+        if matches!(first, b' ' | b'\t' | b',') {
+            rest = &rest[1..];
+            continue;
+        }
+        // Nearly all are a token, or two with `=` between, and need no second look at any of their bytes.
+        let (name, behind) = rest.split_at(token_bytes(rest));
+        let (value, behind) = match behind {
+            [b'=', behind @ ..] if !name.is_empty() => {
+                let (value, behind) = behind.split_at(token_bytes(behind));
+                (Some(value), behind)
+            }
+            behind => (None, behind),
+        };
+        if matches!(behind, [] | [b',', ..]) {
+            take(name, value);
+            rest = behind;
+            continue;
+        }
+        let end = field::unquoted_comma(rest).unwrap_or(rest.len());
+        let (member, behind) = rest.split_at(end);
+        take_one(member.trim_ascii(), &mut take);
+        rest = behind;
+    }
 }
+
+/// A directive by itself, which is not empty.
+fn take_one(member: &[u8], take: &mut impl FnMut(&[u8], Option<&[u8]>)) {
+    let (name, rest) = member.split_at(token_bytes(member));
+    match rest {
+        [] => take(name, None),
+        // A quoted string that needs no unescaping; one that does is no value of any directive known here.
+        [b'=', b'"', value @ .., b'"'] => take(name, Some(value)),
+        [b'=', value @ ..] => take(name, Some(value)),
+        // `max-age = 1`, `max-age;1`: a value that cannot be read.
+        _ => take(name, Some(b"?")),
+    }
+}
+
+/// How many bytes at the beginning make a token.
+fn token_bytes(text: &[u8]) -> usize {
+    text.iter().position(|byte| !IS_TOKEN[usize::from(*byte)]).unwrap_or(text.len())
+}
+
+/// Whether a byte may be in a token (RFC 9110 §5.6.2).
+const IS_TOKEN: [bool; 256] = {
+    let mut is_token = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        is_token[byte] = matches!(
+            byte as u8,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-'
+                | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        );
+        byte += 1;
+    }
+    is_token
+};
 
 #[cfg(test)]
 mod tests {
@@ -245,6 +298,32 @@ mod tests {
         let two =
             ResponseDirectives::of(&headers(&[("cache-control", "max-age=1"), ("cache-control", "max-age=9")]), &[]);
         assert_eq!(two, age(1));
+    }
+
+    #[test]
+    fn directives_stand_between_commas() {
+        let mut names = Vec::new();
+        let text = " , a,b=1 ,c=\"x, y\"\t, d = 1,e=\"f\\\", g\", h=x\"i, j\",=k, l=;m, n= , =\"o\" p, \"q, r\", s=,t";
+        for_each_of(text.as_bytes(), |name, value| {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            names.push((text(name), value.map(text)));
+        });
+        let expected = [
+            ("a", None),
+            ("b", Some("1")),
+            ("c", Some("x, y")),
+            ("d", Some("?")),
+            ("e", Some("f\\\", g")),
+            ("h", Some("x\"i, j\"")),
+            ("", Some("k")),
+            ("l", Some(";m")),
+            ("n", Some("")),
+            ("", Some("\"o\" p")),
+            ("", Some("?")),
+            ("s", Some("")),
+            ("t", None),
+        ];
+        assert_eq!(names, expected.map(|(name, value)| (name.to_owned(), value.map(str::to_owned))));
     }
 
     #[test]

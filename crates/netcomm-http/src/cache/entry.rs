@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -71,6 +71,11 @@ impl Segment {
         Self { start, part: 0..blob.len(), blob }
     }
 
+    /// The same bytes without a head that may lie in one piece with them, for an entry that has another one.
+    pub(crate) fn apart(&self) -> Self {
+        Self { blob: self.blob.apart(), ..self.clone() }
+    }
+
     /// How many bytes it holds.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -94,6 +99,24 @@ impl Entry {
     /// The answer to the request with that ticket.
     pub(crate) fn with_ticket(self, ticket: u64) -> Self {
         Self { ticket, ..self }
+    }
+
+    /// An entry of these parts, the answer to the request with that ticket.
+    pub(crate) fn answering(parts: EntryParts, ticket: u64) -> Arc<Self> {
+        // Made where it will lie: it is large.
+        Arc::new(Self { parts, ticket, terms: OnceLock::new() })
+    }
+
+    /// Gives it the body that came, and its length. Whether it could be given one: nobody else holds it yet.
+    pub(crate) fn end(self: &mut Arc<Self>, length: Option<u64>, segments: Few<Segment>) -> bool {
+        let Some(own) = Arc::get_mut(self) else { return false };
+        (own.parts.length, own.parts.segments) = (length, segments);
+        true
+    }
+
+    /// The parts, for an entry that is made of this one.
+    pub(crate) fn into_parts(self: Arc<Self>) -> EntryParts {
+        Arc::try_unwrap(self).map_or_else(|shared| shared.parts.clone(), |own| own.parts)
     }
 
     pub(crate) fn ticket(&self) -> u64 {

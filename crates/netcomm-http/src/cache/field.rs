@@ -35,7 +35,7 @@ pub(crate) fn split(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// Where the first comma stands that is in no quoted string.
-fn unquoted_comma(text: &[u8]) -> Option<usize> {
+pub(crate) fn unquoted_comma(text: &[u8]) -> Option<usize> {
     // Most values quote nothing.
     let start = text.iter().position(|byte| matches!(byte, b',' | b'"'))?;
     let (mut quoted, mut escaped) = (false, false);
@@ -60,12 +60,16 @@ fn unquoted_comma(text: &[u8]) -> Option<usize> {
 
 /// A number of seconds (RFC 9111 §1.2.2): digits only. One too large to be held is the largest there is.
 pub(crate) fn seconds(text: &[u8]) -> Option<Duration> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
+    let mut number = 0_u64;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // Never so large that ten times as much is too much for it.
+        number = (number * 10 + u64::from(digit)).min(MOST_SECONDS);
     }
-    let number =
-        text.iter().try_fold(0_u32, |number, digit| number.checked_mul(10)?.checked_add(u32::from(digit - b'0')));
-    Some(Duration::from_secs(u64::from(number.unwrap_or(u32::MAX)).min(MOST_SECONDS)))
+    (!text.is_empty()).then(|| Duration::from_secs(number))
 }
 
 /// 2³¹ seconds, which stands for "for ever" (RFC 9111 §1.2.2).

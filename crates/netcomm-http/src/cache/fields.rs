@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use netcomm_core::Redacted;
 
 use crate::cache::groups;
+use crate::cache::piece::Draft;
 
 /// The header fields of a stored response.
 ///
@@ -29,9 +30,11 @@ struct Head;
 impl Head {
     const BYTES: usize = 7;
 
-    fn write(to: &mut Vec<u8>, name: u16, value: u32, is_sensitive: bool) {
-        let ([a, b], [c, d, e, f]) = (name.to_le_bytes(), value.to_le_bytes());
-        to.extend_from_slice(&[a, b, c, d, e, f, is_sensitive.into()]);
+    /// `None` where a length is beyond what is written.
+    fn of(name: &str, value: &HeaderValue) -> Option<[u8; Self::BYTES]> {
+        let [a, b] = u16::try_from(name.len()).ok()?.to_le_bytes();
+        let [c, d, e, f] = u32::try_from(value.len()).ok()?.to_le_bytes();
+        Some([a, b, c, d, e, f, value.is_sensitive().into()])
     }
 
     fn read(from: &[u8]) -> Option<(usize, usize, bool)> {
@@ -43,34 +46,36 @@ impl Head {
 
 impl Fields {
     /// Packs some of the fields, and `date` if they have none. No view of a receive buffer is kept, which would keep all
-    /// of it.
+    /// of it. With `body`, a copy of that comes back if both are small enough to lie in one piece of memory.
     pub(crate) fn packed(
         fields: &HeaderMap,
-        is_kept: impl Fn(&HeaderName) -> bool,
+        is_kept: impl Fn(&str) -> bool,
         date: impl FnOnce() -> Option<HeaderValue>,
-    ) -> Self {
-        let bytes = fields.iter().map(|(name, value)| Head::BYTES + name.as_str().len() + value.len()).sum();
-        let mut packing = Packing { packed: Vec::with_capacity(bytes), count: 0, names_groups: false };
+        body: Option<&[u8]>,
+    ) -> (Self, Option<Bytes>) {
+        let mut packing = Packing { draft: Draft::new(), count: 0, names_groups: false };
         let mut is_dated = false;
         for (name, value) in fields {
-            if is_kept(name) {
+            let text = name.as_str();
+            if is_kept(text) {
                 is_dated |= *name == DATE;
-                if packing.push(name, value).is_none() {
-                    return Self::of_long(fields, is_kept);
+                if packing.push(text, value).is_none() {
+                    return (Self::of_long(fields, is_kept), None);
                 }
             }
         }
         if !is_dated && let Some(date) = date() {
-            packing.push(&DATE, &date);
+            packing.push(DATE.as_str(), &date);
         }
-        let Packing { packed, count, names_groups } = packing;
-        Self { packed: packed.into_boxed_slice().into(), count, names_groups, map: OnceLock::new() }
+        let (packed, body) = packing.draft.finish(body);
+        let Packing { count, names_groups, .. } = packing;
+        (Self { packed, count, names_groups, map: OnceLock::new() }, body)
     }
 
     /// A map after all, where a length is beyond what is written.
     #[cold]
-    fn of_long(fields: &HeaderMap, is_kept: impl Fn(&HeaderName) -> bool) -> Self {
-        let kept = fields.iter().filter(|(name, _)| is_kept(name));
+    fn of_long(fields: &HeaderMap, is_kept: impl Fn(&str) -> bool) -> Self {
+        let kept = fields.iter().filter(|(name, _)| is_kept(name.as_str()));
         kept.map(|(name, value)| (name.clone(), value.clone())).collect::<HeaderMap>().into()
     }
 
@@ -133,20 +138,18 @@ impl Fields {
 
 /// Fields on their way into one piece of memory.
 struct Packing {
-    packed: Vec<u8>,
+    draft: Draft,
     count: u32,
     names_groups: bool,
 }
 
 impl Packing {
-    fn push(&mut self, name: &HeaderName, value: &HeaderValue) -> Option<()> {
-        let text = name.as_str();
-        let lengths = (u16::try_from(text.len()).ok()?, u32::try_from(value.len()).ok()?);
-        Head::write(&mut self.packed, lengths.0, lengths.1, value.is_sensitive());
-        self.packed.extend_from_slice(text.as_bytes());
-        self.packed.extend_from_slice(value.as_bytes());
+    /// `None` where a length is beyond what is written.
+    #[inline]
+    fn push(&mut self, name: &str, value: &HeaderValue) -> Option<()> {
+        self.draft.push(&Head::of(name, value)?, name.as_bytes(), value.as_bytes());
         self.count += 1;
-        self.names_groups |= text == groups::FIELD;
+        self.names_groups |= name == groups::FIELD;
         Some(())
     }
 }
@@ -183,6 +186,14 @@ mod tests {
         map
     }
 
+    fn packed(
+        fields: &HeaderMap,
+        is_kept: impl Fn(&str) -> bool,
+        date: impl FnOnce() -> Option<HeaderValue>,
+    ) -> Fields {
+        Fields::packed(fields, is_kept, date, None).0
+    }
+
     #[test]
     fn what_was_packed_comes_out_again() {
         let mut came =
@@ -190,7 +201,7 @@ mod tests {
         let mut secret = HeaderValue::from_bytes(b"\xe4\t").expect("a value");
         secret.set_sensitive(true);
         came.insert("secret", secret);
-        let fields = Fields::packed(&came, |name| name != "no", || Some(HeaderValue::from_static("now")));
+        let fields = packed(&came, |name| name != "no", || Some(HeaderValue::from_static("now")));
         let mut expected = came.clone();
         expected.remove("no");
         expected.insert(DATE, HeaderValue::from_static("now"));
@@ -199,20 +210,31 @@ mod tests {
         let cookies: Vec<_> = fields.as_map().get_all("set-cookie").iter().collect();
         assert_eq!(cookies, ["a", "b"]);
         assert_eq!(fields.clone().into_map(), expected);
-        assert_eq!(Fields::packed(&expected, |_| true, || None).into_map(), expected);
+        assert_eq!(packed(&expected, |_| true, || None).into_map(), expected);
         assert!(Fields::default().as_map().is_empty());
     }
 
     #[test]
+    fn a_small_body_lies_behind_the_head() {
+        let came = map(&[("content-type", "a/b"), ("date", "now")]);
+        for (body, is_small) in [(&b"body"[..], true), (&[], true), (&[b'x'; 100_000], false)] {
+            let (fields, own) = Fields::packed(&came, |_| true, || None, Some(body));
+            assert_eq!(*fields.as_map(), came);
+            assert_eq!(own.as_deref(), is_small.then_some(body));
+            assert_eq!(fields.weight(), packed(&came, |_| true, || None).weight(), "the body is no part of the head");
+        }
+    }
+
+    #[test]
     fn a_date_that_is_there_stays() {
-        let fields = Fields::packed(&map(&[("date", "then")]), |_| true, || unreachable!("it has one"));
+        let fields = packed(&map(&[("date", "then")]), |_| true, || unreachable!("it has one"));
         assert_eq!(fields.as_map()[DATE], "then");
     }
 
     #[test]
     fn groups_are_known_without_a_map() {
         for (came, expected) in [(map(&[("cache-groups", "\"a\"")]), true), (map(&[("cache-control", "a")]), false)] {
-            assert_eq!(Fields::packed(&came, |_| true, || None).names_groups(), expected);
+            assert_eq!(packed(&came, |_| true, || None).names_groups(), expected);
             assert_eq!(Fields::from(came).names_groups(), expected);
         }
     }
@@ -222,7 +244,7 @@ mod tests {
         let buffer = Bytes::from(vec![b'x'; 8192]);
         let mut came = HeaderMap::new();
         came.insert("a", HeaderValue::from_maybe_shared(buffer.slice(..10)).expect("a value"));
-        let fields = Fields::packed(&came, |_| true, || None);
+        let fields = packed(&came, |_| true, || None);
         drop(came);
         assert!(buffer.is_unique());
         assert_eq!(fields.as_map()["a"], "xxxxxxxxxx");
@@ -232,7 +254,7 @@ mod tests {
     fn packed_fields_weigh_no_less_than_their_map() {
         let came =
             map(&[("content-type", "a/b"), ("date", "now"), ("x", "1"), ("set-cookie", "a"), ("set-cookie", "b")]);
-        let packed = Fields::packed(&came, |_| true, || None);
+        let packed = packed(&came, |_| true, || None);
         let weight = packed.weight();
         assert!(weight >= Fields::from(packed.as_map().clone()).weight());
         assert_eq!(packed.weight(), weight, "being used makes no entry heavier");

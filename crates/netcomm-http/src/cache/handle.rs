@@ -44,6 +44,8 @@ struct Inner {
     /// The moments that were counted.
     moment: AtomicU64,
     invalidated: Mutex<Invalidated>,
+    /// The last moment in there, for all that were sent later. Written under its lock.
+    last_invalidated: AtomicU64,
 }
 
 /// A place in the order of what happens: requests that are sent, and invalidations.
@@ -189,16 +191,16 @@ impl Cache {
         }
     }
 
-    /// Stores the response to a request that was sent in that moment, unless it was invalidated since, or what is stored
-    /// answers a later request.
-    pub(crate) async fn put(&self, key: &Key, parts: EntryParts, sent: Moment) {
+    /// Stores a response, unless it was invalidated since its request was sent, or what is stored answers a later one.
+    pub(crate) async fn put(&self, key: &Key, entry: Arc<Entry>) {
         if let Some(store) = self.in_memory() {
-            return self.put_at_once(store, Cow::Borrowed(key), parts, sent);
+            return self.put_at_once(store, Cow::Borrowed(key), entry);
         }
-        let marks = group_marks(key, &parts);
+        let sent = entry.ticket();
+        let marks = group_marks(key, entry.parts());
         let (cache, own) = (self.clone(), key.clone());
-        let (again, selecting) = (marks.clone(), (!marks.is_empty()).then(|| parts.selecting.clone()));
-        self.update(key, move |variants| cache.with(&own, variants, parts, &marks, sent).to_vec()).await;
+        let (again, selecting) = (marks.clone(), (!marks.is_empty()).then(|| entry.parts().selecting.clone()));
+        self.update(key, move |variants| cache.with(&own, variants, entry, &marks).to_vec()).await;
         if let Some(selecting) = selecting
             && self.is_invalidated(key, &again, sent)
         {
@@ -207,10 +209,11 @@ impl Cache {
     }
 
     /// The same in memory.
-    pub(crate) fn put_at_once(&self, store: &Memory, key: Cow<'_, Key>, parts: EntryParts, sent: Moment) {
-        let marks = group_marks(&key, &parts);
-        let grouped = (!marks.is_empty()).then(|| (Key::clone(&key), parts.selecting.clone()));
-        store.change(key, |key, variants| self.with(key, variants, parts, &marks, sent));
+    pub(crate) fn put_at_once(&self, store: &Memory, key: Cow<'_, Key>, entry: Arc<Entry>) {
+        let sent = entry.ticket();
+        let marks = group_marks(&key, entry.parts());
+        let grouped = (!marks.is_empty()).then(|| (Key::clone(&key), entry.parts().selecting.clone()));
+        store.change(key, |key, variants| self.with(key, variants, entry, &marks));
         // The invalidation of a group may have looked for its members just before there was this one.
         if let Some((key, selecting)) = grouped
             && self.is_invalidated(&key, &marks, sent)
@@ -221,21 +224,18 @@ impl Cache {
 
     /// What is stored, with a new response unless it was invalidated. Asked for while no other change to the key comes
     /// between: an invalidation either is seen here, or removes what is put.
-    fn with(
-        &self,
-        key: &Key,
-        variants: &[Arc<Entry>],
-        parts: EntryParts,
-        marks: &[Box<str>],
-        sent: Moment,
-    ) -> Variants {
-        match self.is_invalidated(key, marks, sent) {
+    fn with(&self, key: &Key, variants: &[Arc<Entry>], entry: Arc<Entry>, marks: &[Box<str>]) -> Variants {
+        match self.is_invalidated(key, marks, entry.ticket()) {
             true => variants.into(),
-            false => combining::with(variants, parts, sent),
+            false => combining::with(variants, entry),
         }
     }
 
     fn is_invalidated(&self, key: &Key, groups: &[Box<str>], sent: Moment) -> bool {
+        // Nearly always nothing was, whatever it be about.
+        if self.inner.last_invalidated.load(Ordering::Acquire) < sent {
+            return false;
+        }
         let invalidated = self.invalidations();
         invalidated.since(sent, key.as_str()) || groups.iter().any(|group| invalidated.since(sent, group))
     }
@@ -275,6 +275,8 @@ impl Cache {
         {
             let mut invalidated = self.invalidations();
             let now = self.now();
+            // Before anything is looked for in the store: what is put there later sees this, whatever it is put under.
+            self.inner.last_invalidated.store(now, Ordering::Release);
             for key in &keys {
                 invalidated.mark(key.as_str(), now);
             }
@@ -436,6 +438,7 @@ impl CacheBuilder {
                 refreshing: Mutex::default(),
                 moment: AtomicU64::new(0),
                 invalidated: Mutex::new(Invalidated { at: LruCache::new(REMEMBERED), forgotten: 0 }),
+                last_invalidated: AtomicU64::new(0),
             }),
         }
     }

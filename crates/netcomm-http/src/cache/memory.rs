@@ -10,13 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use lru::{DefaultHasher, LruCache};
+use lru::DefaultHasher;
 
 use crate::cache::blob::Blob;
 use crate::cache::entry::Entry;
 use crate::cache::key::Key;
 use crate::cache::near::{Good, Held, Lanes, Near};
 use crate::cache::store::{Change, Stats, Store, Variants, WriteBlob};
+use crate::cache::table::Table;
 use crate::lane::{self, Apart};
 
 /// Locks that the keys are spread over.
@@ -72,7 +73,7 @@ struct Shared {
 }
 
 struct Shard {
-    slots: Mutex<LruCache<Key, Slot>>,
+    slots: Mutex<Table<Slot>>,
     /// What came and went, and the uses that it was told of. Written under its lock, and read without.
     uses: AtomicU32,
 }
@@ -95,14 +96,10 @@ impl Memory {
     /// An empty store of at most that many bytes. With 0 it keeps nothing.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
-        let hasher = DefaultHasher::default();
-        let shards = std::array::from_fn(|_| {
-            let slots = Mutex::new(LruCache::unbounded_with_hasher(hasher.clone()));
-            Apart(Shard { slots, uses: AtomicU32::new(0) })
-        });
+        let shards = std::array::from_fn(|_| Apart(Shard { slots: Mutex::new(Table::new()), uses: AtomicU32::new(0) }));
         let shared = Shared {
             shards,
-            hasher,
+            hasher: DefaultHasher::default(),
             near: Near::new(),
             groups: Mutex::default(),
             max_bytes,
@@ -141,13 +138,19 @@ impl Memory {
 
     /// A body that is there as a whole, written at once. `None` if there is no room for it.
     pub(crate) fn blob(&self, bytes: &Bytes) -> Option<Blob> {
-        let length = bytes.len() as u64;
+        let blob =
+            || Blob::memory(if bytes.len() >= KEPT_BYTES { bytes.clone() } else { Bytes::copy_from_slice(bytes) });
+        self.has_room(bytes.len() as u64).then(blob)
+    }
+
+    /// Whether there is room for a body of that length, once others have made way.
+    pub(crate) fn has_room(&self, length: u64) -> bool {
         if length > self.max_body_bytes || self.max_body_bytes == 0 || !self.shared.charge(length) {
-            return None;
+            return false;
         }
         // It counts with the entry that is made of it.
         self.shared.discharge(length);
-        Some(Blob::memory(if bytes.len() >= KEPT_BYTES { bytes.clone() } else { Bytes::copy_from_slice(bytes) }))
+        true
     }
 
     fn writer(&self, length: Option<u64>) -> Option<Writer> {
@@ -196,7 +199,8 @@ impl Store for Memory {
         for shard in 0..SHARDS {
             let mut gone = Vec::new();
             let mut slots = self.shared.lock(shard);
-            while let Some((key, slot)) = slots.pop_lru() {
+            while let Some((place, _)) = slots.oldest() {
+                let (key, slot) = slots.remove(place);
                 self.shared.forget(&key, &slot);
                 gone.push(slot);
             }
@@ -242,7 +246,7 @@ impl Shared {
         (hash >> 40) as usize % SHARDS
     }
 
-    fn lock(&self, shard: usize) -> MutexGuard<'_, LruCache<Key, Slot>> {
+    fn lock(&self, shard: usize) -> MutexGuard<'_, Table<Slot>> {
         // Nothing is half done where a change can panic.
         self.shards[shard].0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -252,7 +256,9 @@ impl Shared {
         let shard = Self::shard(hash);
         let mut slots = self.lock(shard);
         let keys = slots.len();
-        let slot = slots.get_mut(key)?;
+        let place = slots.find(hash, key)?;
+        slots.touch(place);
+        let slot = slots.slot_mut(place);
         let now = self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let is_used_often = now.wrapping_sub(std::mem::replace(&mut slot.used, now)) <= OFTEN;
         let good = Good { since: now, uses: u32::try_from(keys / EXACT).unwrap_or(u32::MAX) };
@@ -286,26 +292,28 @@ impl Shared {
 
     /// Puts what `change` makes of the entries in their place; `None` leaves them.
     fn update(&self, key: Cow<'_, Key>, change: impl FnOnce(&Key, &[Arc<Entry>]) -> Option<Variants>) {
-        let shard = Self::shard(self.hash(&key));
+        let hash = self.hash(&key);
+        let shard = Self::shard(hash);
         let mut slots = self.lock(shard);
-        let known = slots.peek(&*key);
-        let is_known = known.is_some();
-        let Some(changed) = change(&key, known.map_or(&[], |slot| &*slot.variants)) else { return };
+        let place = slots.find(hash, &key);
+        let known = place.map_or(&[][..], |place| &*slots.slot(place).variants);
+        let Some(changed) = change(&key, known) else { return };
         self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
-        // What nobody has stored yet, the usual case, need not be looked for again.
-        let old = if is_known { slots.pop(&*key) } else { None };
-        if let Some(old) = &old {
-            self.forget(&key, old);
-        }
         let new = Slot::new(&key, changed, self.max_bytes / 2);
-        let mut keep = None;
+        if let Some(place) = place {
+            self.forget(&key, slots.slot(place));
+        }
+        let (mut keep, mut old) = (None, None);
         if !new.variants.is_empty() {
             self.remember(&key, &new);
             // It is named again only where others have to make way for it.
             keep = self.is_over().then(|| Key::clone(&key));
-            slots.put(key.into_owned(), new);
+            old = slots.put(place, hash, key, new);
+        } else if let Some(place) = place {
+            old = Some(slots.remove(place).1);
         }
         drop(slots);
+        // Bodies are freed outside of the lock.
         drop(old);
         if keep.is_some() {
             self.evict(shard, keep.as_ref());
@@ -373,8 +381,9 @@ impl Shared {
         let mut gone = Vec::new();
         let mut slots = self.lock(shard);
         let most = (slots.len() / 8).max(least);
-        while gone.len() < most && self.is_over() && slots.peek_lru().is_some_and(|(key, _)| Some(key) != keep) {
-            let Some((key, slot)) = slots.pop_lru() else { break };
+        while gone.len() < most && self.is_over() {
+            let Some((place, _)) = slots.oldest().filter(|(_, key)| Some(*key) != keep) else { break };
+            let (key, slot) = slots.remove(place);
             self.forget(&key, &slot);
             self.shards[shard].0.uses.fetch_add(1, Ordering::Relaxed);
             self.evicted.fetch_add(slot.variants.len() as u64, Ordering::Relaxed);
@@ -404,8 +413,8 @@ impl Shared {
 impl Slot {
     /// The first of these entries, as many as have room.
     fn new(key: &Key, mut entries: Variants, max_bytes: u64) -> Self {
-        let mut weight = key.as_str().len() as u64 + KEY_OVERHEAD;
-        let mut fitting = 0;
+        let mut weight = key.len() as u64 + KEY_OVERHEAD;
+        let (mut fitting, mut is_grouped) = (0, false);
         for entry in entries.iter() {
             let more = weight.saturating_add(entry.weight() + ENTRY_OVERHEAD);
             if more > max_bytes {
@@ -413,11 +422,11 @@ impl Slot {
             }
             weight = more;
             fitting += 1;
+            is_grouped |= entry.names_groups();
         }
         if fitting < entries.len() {
             entries = entries[..fitting].into();
         }
-        let is_grouped = entries.iter().any(|entry| entry.names_groups());
         Self { variants: entries, weight, used: 0, lanes: 0, is_grouped }
     }
 }

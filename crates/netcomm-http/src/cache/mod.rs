@@ -39,12 +39,14 @@ mod key;
 mod memory;
 mod mode;
 mod near;
+mod piece;
 mod plan;
 pub(crate) mod range;
 pub(crate) mod selecting;
 mod status;
 mod store;
 mod storing;
+mod table;
 mod tee;
 pub(crate) mod validation;
 
@@ -68,7 +70,9 @@ pub(crate) use handle::Moment;
 pub(crate) use invalidation::invalidated;
 pub(crate) use plan::{
     EndToEnd, Excuse, Forward, Plan, Question, Serve, confirmed, is_only_for_the_store, is_plain, passed_by, plan,
-    rescue,
+    rescue, unknown,
 };
-pub(crate) use storing::{Arrived, names_itself, packed_fields, permits, stored_fields, updated_fields};
+pub(crate) use storing::{
+    Arrived, Said, names_itself, packed_fields, permits, permits_by, stored_fields, updated_fields,
+};
 pub(crate) use tee::{Begun, Stored, body_in_memory, body_of, chained, keep, keep_at_once};

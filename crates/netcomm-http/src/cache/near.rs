@@ -65,7 +65,7 @@ impl Good {
 impl Held {
     /// The entries themselves, for the first lane that wants them.
     pub(super) fn of(key: &Key, variants: &Variants, good: Good) -> Self {
-        let weight = key.as_str().len() as u64 + HELD_OVERHEAD;
+        let weight = key.len() as u64 + HELD_OVERHEAD;
         Self { key: key.clone(), variants: variants.clone(), good, weight }
     }
 
@@ -76,7 +76,7 @@ impl Held {
             let bodies = entry.parts().segments.iter().filter_map(|segment| segment.blob.as_bytes());
             entry.weight() - bodies.map(|bytes| bytes.len() as u64).sum::<u64>() + overhead + TWIN_OVERHEAD
         });
-        let weight = key.as_str().len() as u64 + HELD_OVERHEAD + heads.sum::<u64>();
+        let weight = key.len() as u64 + HELD_OVERHEAD + heads.sum::<u64>();
         (weight <= MOST_BYTES).then(|| {
             let variants = variants.iter().map(|entry| Arc::new(twin(entry))).collect();
             Self { key: key.clone(), variants, good, weight }

@@ -184,6 +184,13 @@ pub(crate) fn plan(question: &Question<'_>, variants: &[Arc<Entry>], rules: &Rul
     within_reach(question, decided(question, variants, rules))
 }
 
+/// What becomes of a plain request for which nothing is stored, if its mode says nothing either: the usual miss, for which
+/// there is nothing to be found out.
+pub(crate) fn unknown(method: &Method, is_plain: bool, mode: CacheMode) -> Option<Plan> {
+    let is_usual = is_plain && mode == CacheMode::Default && *method == Method::GET;
+    is_usual.then(|| Plan::Forward(Forward::plain(Forwarded::UriMiss, true)))
+}
+
 /// What becomes of a request that no store can answer.
 pub(crate) fn passed_by(question: &Question<'_>) -> Plan {
     within_reach(question, Plan::Forward(Forward::plain(Forwarded::Bypass, false)))

@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName, HeaderValue, RANGE,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_LOCATION, CONTENT_RANGE, EXPIRES, HeaderName,
+    HeaderValue, RANGE, VARY,
 };
 use http::{HeaderMap, Method, StatusCode};
 
@@ -14,10 +15,10 @@ use crate::cache::fields::Fields;
 use crate::cache::freshness::{Rules, is_heuristically_cacheable};
 
 /// Whether a field belongs to one connection, and never to a stored response (RFC 9111 §3.1, RFC 9110 §7.6.1).
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+fn is_hop_by_hop(name: &str) -> bool {
     // Told apart by their lengths first: with each response that is stored, each of its names is asked for.
     matches!(
-        name.as_str(),
+        name,
         "connection"
             | "keep-alive"
             | "proxy-authenticate"
@@ -45,20 +46,65 @@ pub(crate) struct Arrived<'a> {
     pub(crate) ttl: bool,
 }
 
+/// What a head says about being stored, found out in one walk over its fields.
+#[derive(Default)]
+pub(crate) struct Said {
+    told: ResponseDirectives,
+    /// Whether it names fields of the request that select it.
+    pub(crate) varies: bool,
+    /// Whether it may name fields of its connection.
+    names_fields: bool,
+    expires: bool,
+}
+
+impl Said {
+    pub(crate) fn of(headers: &HeaderMap, rules: &Rules) -> Self {
+        let mut said = Self::default();
+        if let Some(targeted) = ResponseDirectives::of_targets(headers, &rules.targets) {
+            said.told = targeted;
+        }
+        for (name, value) in headers {
+            if *name == CACHE_CONTROL {
+                if !said.told.targeted {
+                    said.told.read(value);
+                }
+            } else if *name == VARY {
+                said.varies = true;
+            } else if *name == CONNECTION {
+                said.names_fields = true;
+            } else if *name == EXPIRES {
+                said.expires = true;
+            }
+        }
+        said
+    }
+
+    fn is_explicit(&self, rules: &Rules) -> bool {
+        self.told.max_age.is_some()
+            || (rules.shared && self.told.s_maxage.is_some())
+            || (!self.told.targeted && self.expires)
+    }
+}
+
 /// Whether a response is stored; if not, why, in a word.
 pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'static str> {
-    let &Arrived { method, names_itself, request, is_plain, status, headers, ttl } = arrived;
+    permits_by(arrived, &Said::of(arrived.headers, rules), rules)
+}
+
+/// The same where it is known what the head says.
+pub(crate) fn permits_by(arrived: &Arrived<'_>, said: &Said, rules: &Rules) -> Result<(), &'static str> {
+    let &Arrived { method, names_itself, request, is_plain, status, headers: _, ttl } = arrived;
     if !is_plain && RequestDirectives::of(request).no_store {
         return Err("request-no-store");
     }
     if matches!(status.as_u16(), 100..=199 | 304 | 416) {
         return Err("status");
     }
-    let told = ResponseDirectives::of(headers, &rules.targets);
+    let told = &said.told;
     match *method {
         Method::GET => {}
         // RFC 9110 §9.3.3: with explicit freshness, and only as the answer to a later GET of the same URI.
-        Method::POST if names_itself && status.is_success() && is_explicit(&told, headers, rules) => {}
+        Method::POST if names_itself && status.is_success() && said.is_explicit(rules) => {}
         _ => return Err("method"),
     }
     if status == StatusCode::PARTIAL_CONTENT && !request.contains_key(RANGE) {
@@ -87,15 +133,9 @@ pub(crate) fn permits(arrived: &Arrived<'_>, rules: &Rules) -> Result<(), &'stat
     }
     let reason = told.public
         || (!rules.shared && !told.private.is_absent())
-        || is_explicit(&told, headers, rules)
+        || said.is_explicit(rules)
         || is_heuristically_cacheable(status);
     if reason { Ok(()) } else { Err("nothing-allows") }
-}
-
-fn is_explicit(told: &ResponseDirectives, headers: &HeaderMap, rules: &Rules) -> bool {
-    told.max_age.is_some()
-        || (rules.shared && told.s_maxage.is_some())
-        || (!told.targeted && headers.contains_key(EXPIRES))
 }
 
 /// The final statuses whose caching requirements are known here (RFC 9111 §3).
@@ -105,11 +145,23 @@ fn is_understood(status: StatusCode) -> bool {
 
 /// The header fields of a response as they are stored, packed: without those of its connection, and in a shared cache
 /// without those that are private. `Content-Length` and `Content-Range` of a part go too: they are made anew with each
-/// answer. A head without a date gets that of its arrival.
-pub(crate) fn packed_fields(headers: &HeaderMap, is_part: bool, rules: &Rules, now: SystemTime) -> Fields {
+/// answer. A head without a date gets that of its arrival. With `body`, that comes back with a copy of the whole body, in
+/// the same piece of memory, if there is a piece of that size.
+pub(crate) fn packed_fields(
+    headers: &HeaderMap,
+    said: &Said,
+    is_part: bool,
+    rules: &Rules,
+    now: SystemTime,
+    body: Option<&[u8]>,
+) -> (Fields, Option<Bytes>) {
+    let date = || field::dated_value(now);
+    // Most heads name no field that goes.
+    if !said.names_fields && !rules.shared && !is_part {
+        return Fields::packed(headers, |name| !is_hop_by_hop(name), date, body);
+    }
     let gone = not_stored(headers, is_part, rules);
-    let is_kept = |name: &HeaderName| !is_hop_by_hop(name) && !gone.contains(name);
-    Fields::packed(headers, is_kept, || field::dated_value(now))
+    Fields::packed(headers, |name| !is_hop_by_hop(name) && gone.iter().all(|gone| gone != name), date, body)
 }
 
 /// The same as a map, and without a date of our own.
@@ -119,7 +171,7 @@ pub(crate) fn stored_fields(headers: &HeaderMap, is_part: bool, rules: &Rules) -
     for name in not_stored(headers, is_part, rules) {
         stored.remove(name);
     }
-    for name in headers.keys().filter(|name| is_hop_by_hop(name)) {
+    for name in headers.keys().filter(|name| is_hop_by_hop(name.as_str())) {
         stored.remove(name);
     }
     if stored.len() == came { stored } else { exact(&stored) }

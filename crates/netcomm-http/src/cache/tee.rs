@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
@@ -10,9 +11,9 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use netcomm_core::{Body, Error, Result};
 
 use crate::cache::blob::Blob;
-use crate::cache::entry::{EntryParts, Segment};
+use crate::cache::entry::{Entry, Segment};
 use crate::cache::few::Few;
-use crate::cache::handle::{Cache, Moment};
+use crate::cache::handle::Cache;
 use crate::cache::key::Key;
 use crate::cache::memory::Memory;
 use crate::cache::store::WriteBlob;
@@ -20,39 +21,41 @@ use crate::cache::{combining, validation};
 
 /// A response that is to be stored, while its body is on its way.
 pub(crate) struct Begun {
-    pub(crate) parts: EntryParts,
+    /// Without its body. It lies where it will lie from the beginning: it is large.
+    pub(crate) entry: Arc<Entry>,
     /// The offset of the first byte that will come.
     pub(crate) start: u64,
     /// Where the bytes should end, if a `Content-Range` says so.
     pub(crate) end: Option<u64>,
+    /// Whether the response has its whole body already: a copy that lies behind its head.
+    pub(crate) is_ended: bool,
 }
 
 impl Begun {
-    /// The response with the body that came; `whole`: to its end. `None` if that is nothing to be stored.
-    fn ended(self, blob: Blob, whole: bool) -> Option<EntryParts> {
-        let Self { mut parts, start, end } = self;
+    /// Gives the response the body that came; `whole`: to its end. Whether that is something to be stored.
+    fn end(&mut self, blob: Blob, whole: bool) -> bool {
+        let (start, end) = (self.start, self.end);
+        let mut length = self.entry.parts().length;
         let came = start + blob.len();
         if whole {
             match end {
-                None => parts.length = Some(came),
+                None => length = Some(came),
                 Some(end) if end == came => {}
                 // The part ends otherwise than it said. Where it was said to be the last one, the whole ends with it;
                 // its length is another one then, so that it is never put together with other parts.
-                Some(end) if parts.length == Some(end) => parts.length = Some(came),
-                Some(_) => return None,
+                Some(end) if length == Some(end) => length = Some(came),
+                Some(_) => return false,
             }
         } else if blob.is_empty() || end.is_some_and(|end| came > end) {
-            return None;
+            return false;
         }
-        if !blob.is_empty() {
-            parts.segments = Few::one(Segment::whole(start, blob));
-        }
-        Some(parts)
+        let segments = if blob.is_empty() { Few::default() } else { Few::one(Segment::whole(start, blob)) };
+        self.entry.end(length, segments)
     }
 
     /// Whether a body that breaks off is worth keeping: its rest can be asked for (RFC 9111 §3.3).
     fn keeps_parts(&self) -> bool {
-        validation::strong_validator(self.parts.headers.as_map()).is_some() && self.parts.length.is_some()
+        validation::strong_validator(self.entry.headers()).is_some() && self.entry.parts().length.is_some()
     }
 }
 
@@ -60,39 +63,43 @@ impl Begun {
 pub(crate) struct Stored {
     pub(crate) cache: Cache,
     pub(crate) key: Key,
-    /// When the request was sent.
-    pub(crate) sent: Moment,
     pub(crate) begun: Begun,
 }
 
 impl Stored {
     /// Finishes the body and stores the response with it. `whole`: the body came to its end.
-    async fn commit(self, mut writer: Box<dyn WriteBlob>, whole: bool) {
+    async fn commit(mut self, mut writer: Box<dyn WriteBlob>, whole: bool) {
         let Some(blob) = poll_fn(|cx| writer.poll_finish(cx)).await else { return self.give_up().await };
-        if let Some(parts) = self.begun.ended(blob, whole) {
-            self.cache.put(&self.key, parts, self.sent).await;
+        if self.begun.end(blob, whole) {
+            self.cache.put(&self.key, self.begun.entry).await;
         }
     }
 
     /// There is no room: what the response would have replaced goes all the same.
     async fn give_up(self) {
         if self.begun.end.is_none() {
-            self.cache.drop_selected(&self.key, self.begun.parts.selecting, self.sent).await;
+            let entry = self.begun.entry;
+            self.cache.drop_selected(&self.key, entry.parts().selecting.clone(), entry.ticket()).await;
         }
     }
 }
 
 /// Stores a response whose body is there, in memory: without a stream, and without waiting. Whether there was room.
-pub(crate) fn keep_at_once(cache: &Cache, store: &Memory, key: Key, sent: Moment, begun: Begun, body: &Bytes) -> bool {
-    let Some(blob) = store.blob(body) else {
+pub(crate) fn keep_at_once(cache: &Cache, store: &Memory, key: Key, mut begun: Begun, body: &Bytes) -> bool {
+    let blob = match begun.is_ended {
+        true => store.has_room(body.len() as u64).then_some(None),
+        false => store.blob(body).map(Some),
+    };
+    let Some(blob) = blob else {
         // What the response would have replaced goes all the same.
         if begun.end.is_none() {
-            store.reduce(&key, |variants| combining::without_selected(variants, &begun.parts.selecting, sent));
+            let (selecting, ticket) = (&begun.entry.parts().selecting, begun.entry.ticket());
+            store.reduce(&key, |variants| combining::without_selected(variants, selecting, ticket));
         }
         return false;
     };
-    if let Some(parts) = begun.ended(blob, true) {
-        cache.put_at_once(store, Cow::Owned(key), parts, sent);
+    if blob.is_none_or(|blob| begun.end(blob, true)) {
+        cache.put_at_once(store, Cow::Owned(key), begun.entry);
     }
     true
 }
@@ -323,7 +330,7 @@ mod tests {
     use http::{StatusCode, Uri};
 
     use super::*;
-    use crate::cache::entry::Selecting;
+    use crate::cache::entry::{EntryParts, Selecting};
     use crate::cache::fields::Fields;
     use crate::cache::store::Store;
 
@@ -343,7 +350,7 @@ mod tests {
             length: None,
             segments: Few::default(),
         };
-        Begun { parts, start: 0, end: None }
+        Begun { entry: Entry::answering(parts, 1), start: 0, end: None, is_ended: false }
     }
 
     #[tokio::test]
@@ -352,7 +359,7 @@ mod tests {
         let store = Memory::new(MOST);
         let cache = Cache::builder().store(store.clone()).build();
         let key = Key::new("", &Uri::from_static("http://a.example/"));
-        let keep = |bytes: usize| keep_at_once(&cache, &store, key.clone(), 1, begun(), &vec![0; bytes].into());
+        let keep = |bytes: usize| keep_at_once(&cache, &store, key.clone(), begun(), &vec![0; bytes].into());
         assert!(keep(10_000));
         assert_eq!(store.get(&key).expect("an entry")[0].body_bytes(), 10_000);
         let mut under_way: Vec<_> = (0..4).map(|_| store.write(None).expect("room")).collect();
@@ -365,6 +372,21 @@ mod tests {
         assert!(keep(10_000));
         assert!(!keep(30_000), "more than a body may take");
         assert!(store.get(&key).is_none());
+    }
+
+    #[test]
+    fn a_response_that_has_its_body_is_kept_as_it_is() {
+        let store = Memory::new(100_000);
+        let cache = Cache::builder().store(store.clone()).build();
+        let key = Key::from_text("\nhttp://a.example/").expect("a key");
+        let (came, copy) = (Bytes::from_static(b"body"), Bytes::from(b"body".to_vec()));
+        let mut begun = begun();
+        assert!(begun.end(Blob::memory(copy.clone()), true));
+        begun.is_ended = true;
+        assert!(keep_at_once(&cache, &store, key.clone(), begun, &came));
+        let variants = store.get(&key).expect("just stored");
+        let kept = variants[0].parts().segments[0].blob.as_bytes().map(|bytes| bytes.as_ptr());
+        assert_eq!((kept, variants[0].is_complete()), (Some(copy.as_ptr()), true));
     }
 
     #[tokio::test]

@@ -30,7 +30,9 @@ struct Sent {
 
 /// A request that goes on as if there were no cache; its answer may be stored.
 pub(super) struct Straight {
-    forward: Forward,
+    why: Forwarded,
+    /// Whether its answer may be stored.
+    stores: bool,
     sent: Sent,
 }
 
@@ -66,9 +68,11 @@ pub(super) enum Looked {
 }
 
 impl<'c> Call<'c> {
-    /// Under what this hop is stored, and what becomes of it if that was found out before.
-    pub(super) fn found(&mut self) -> (Key, Option<Plan>) {
-        self.found.take().unwrap_or_else(|| (Key::new(&self.partition(), &self.address.uri), None))
+    /// Under what this hop is stored, and since when it is asked; what becomes of it if that was found out before.
+    pub(super) fn found(&mut self) -> ((Key, SystemTime), Option<Plan>) {
+        self.found
+            .take()
+            .unwrap_or_else(|| ((Key::new(&self.partition(), &self.address.uri), self.client.clock().wall()), None))
     }
 
     fn cache_mode(&self) -> CacheMode {
@@ -84,7 +88,7 @@ impl<'c> Call<'c> {
     pub(super) fn ask<'a>(
         &self,
         cache: &'a Cache,
-        key: Key,
+        (key, at): (Key, SystemTime),
         method: &'a Method,
         headers: &HeaderMap,
         authorization: Option<&HeaderValue>,
@@ -102,7 +106,6 @@ impl<'c> Call<'c> {
             }
         };
         let mode = self.cache_mode();
-        let at = self.client.clock().wall();
         Asked { cache, key, method, fields, is_plain, mode, at, has_content: !body.is_empty() }
     }
 
@@ -135,6 +138,11 @@ impl<'c> Call<'c> {
         if asked.has_content && matches!(*asked.method, Method::GET | Method::HEAD) {
             return cache::passed_by(&self.question(asked, now));
         }
+        if variants.is_empty()
+            && let Some(plan) = cache::unknown(asked.method, asked.is_plain, asked.mode)
+        {
+            return plan;
+        }
         cache::plan(&self.question(asked, now), variants, asked.cache.rules())
     }
 
@@ -145,7 +153,7 @@ impl<'c> Call<'c> {
             Some(Plan::Forward(forward)) if forward.is_straight() && !self.shares_asked(asked) => {
                 // No time has passed since it was asked.
                 let sent = Sent { at: asked.at, moment: asked.cache.now() };
-                Ok(Straight { forward, sent })
+                Ok(Straight { why: forward.why, stores: forward.stores, sent })
             }
             plan => Err(plan),
         }
@@ -169,10 +177,10 @@ impl<'c> Call<'c> {
     pub(super) async fn take(
         &mut self,
         asked: &Asked<'_>,
-        Straight { forward, sent }: &Straight,
+        &Straight { why, stores, sent }: &Straight,
         response: http::Response<Body>,
     ) -> Result<http::Response<Body>> {
-        let mut response = self.settle(asked, forward, response, *sent).await?;
+        let mut response = self.settle(asked, &Forward::plain(why, stores), response, sent).await?;
         self.told(asked, &mut response);
         Ok(response)
     }
@@ -246,6 +254,14 @@ impl<'c> Call<'c> {
     }
 
     fn question<'a>(&self, asked: &'a Asked<'_>, now: SystemTime) -> Question<'a> {
+        self.question_while(asked, now, self.is_offline())
+    }
+
+    fn is_offline(&self) -> bool {
+        self.client.inner.env.connectivity().current().reach == Reach::Offline
+    }
+
+    fn question_while<'a>(&self, asked: &'a Asked<'_>, now: SystemTime, offline: bool) -> Question<'a> {
         let own = self.options.cache.as_deref();
         Question {
             method: asked.method,
@@ -255,7 +271,7 @@ impl<'c> Call<'c> {
             ttl: own.and_then(|own| own.ttl),
             identity: if asked.is_plain { None } else { asked.cache.identity(asked.fields.get(AUTHORIZATION)) },
             refreshes: own.is_some_and(|own| own.refreshes),
-            offline: self.client.inner.env.connectivity().current().reach == Reach::Offline,
+            offline,
             now,
         }
     }

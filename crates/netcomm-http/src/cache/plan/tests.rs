@@ -221,6 +221,38 @@ fn other_methods_go_on() {
 }
 
 #[test]
+fn the_usual_miss_is_known_to_be_one_without_a_question() {
+    let modes = [
+        CacheMode::Default,
+        CacheMode::NoStore,
+        CacheMode::Reload,
+        CacheMode::NoCache,
+        CacheMode::ForceCache,
+        CacheMode::OnlyIfCached,
+    ];
+    for (method, mode) in [Method::GET, Method::HEAD, Method::POST].iter().flat_map(|m| modes.map(|mode| (m, mode))) {
+        for fields in [&[][..], &[("cache-control", "no-store")], &[("if-none-match", "\"a\"")], &[("foo", "bar")]] {
+            let headers = headers(fields);
+            let question = Question {
+                method,
+                headers: &headers,
+                is_plain: is_plain(&headers),
+                mode,
+                ttl: Some(Duration::from_secs(1)),
+                identity: Some(1),
+                refreshes: true,
+                offline: true,
+                now: at(0),
+            };
+            let Some(known) = unknown(method, question.is_plain, mode) else { continue };
+            let planned = plan(&question, &[], &rules(false));
+            assert_eq!(format!("{known:?}"), format!("{planned:?}"), "{method} {mode:?} {fields:?}");
+        }
+    }
+    assert!(unknown(&Method::GET, true, CacheMode::Default).is_some());
+}
+
+#[test]
 fn what_stands_in_for_an_origin_that_fails() {
     let error = |kind| Err(Error::new(kind, "test"));
     let failed = |status: u16| Ok(StatusCode::from_u16(status).expect("a status"));

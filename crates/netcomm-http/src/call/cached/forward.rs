@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use netcomm_core::{Body, Result};
 
 use super::{Asked, Sent, Straight};
-use crate::cache::{self, Arrived, Begun, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Stored};
+use crate::cache::{
+    self, Arrived, Begun, CacheStatus, EndToEnd, Entry, EntryParts, Forward, Question, Said, Segment, Selecting, Stored,
+};
 use crate::call::{Call, Fields};
 
 impl Call<'_> {
@@ -123,25 +125,26 @@ impl Call<'_> {
         let selecting = cache::selecting::of(&headers, &asked.fields, question.identity);
         let parts = EntryParts {
             headers: headers.into(),
+            segments: old.segments.iter().map(Segment::apart).collect(),
             selecting: selecting.clone().unwrap_or_else(|| old.selecting.clone()),
             requested_at: sent.at,
             received_at: question.now,
             ttl: question.ttl,
             ..old.clone()
         };
+        let updated = Entry::answering(parts, sent.moment);
         let arrived = Arrived {
             method: &Method::GET,
             names_itself: false,
             request: &asked.fields,
             is_plain: asked.is_plain,
             status: old.status,
-            headers: parts.headers.as_map(),
+            headers: updated.headers(),
             ttl: question.ttl.is_some(),
         };
         let stored = selecting.is_some() && cache::permits(&arrived, rules).is_ok();
-        let updated = Arc::new(Entry::new(parts.clone()));
         if stored {
-            asked.cache.put(&asked.key, parts, sent.moment).await;
+            asked.cache.put(&asked.key, Arc::clone(&updated)).await;
         } else {
             asked.cache.drop_entry(&asked.key, Arc::clone(entry)).await;
         }
@@ -209,8 +212,9 @@ impl Call<'_> {
                     ..old.clone()
                 };
                 let (cache, key) = (asked.cache.clone(), asked.key.clone());
-                let begun = Begun { parts, start: gap.start, end: Some(gap.end) };
-                let (body, stored) = cache::keep(Stored { cache, key, sent: sent.moment, begun }, body).await;
+                let entry = Entry::answering(parts, sent.moment);
+                let begun = Begun { entry, start: gap.start, end: Some(gap.end), is_ended: false };
+                let (body, stored) = cache::keep(Stored { cache, key, begun }, body).await;
                 status.stored = stored;
                 body
             }
@@ -236,17 +240,18 @@ impl Call<'_> {
         straight: &Straight,
         response: &http::Response<Body>,
     ) -> bool {
-        let Straight { forward, sent } = straight;
+        let &Straight { why, stores, sent } = straight;
         let (Some(store), Some(bytes)) = (asked.cache.in_memory(), response.body().as_bytes()) else { return false };
         // What another method brings may make something invalid, or be a head alone.
-        if *asked.method != Method::GET || !forward.stores {
+        if *asked.method != Method::GET || !stores {
             return false;
         }
-        let question = self.question(asked, self.client.clock().wall());
-        let mut status = CacheStatus { forwarded: Some(forward.why), ..CacheStatus::default() };
-        match begun(asked, &question, &self.address.uri, response, *sent) {
+        // What has come is judged in the same way with a network and without.
+        let question = self.question_while(asked, self.client.clock().wall(), false);
+        let mut status = CacheStatus { forwarded: Some(why), ..CacheStatus::default() };
+        match begun(asked, &question, &self.address.uri, response, sent, Some(bytes)) {
             Ok(begun) => {
-                status.stored = cache::keep_at_once(asked.cache, store, asked.key.take(), sent.moment, begun, bytes);
+                status.stored = cache::keep_at_once(asked.cache, store, asked.key.take(), begun, bytes);
             }
             Err(why) => {
                 status.detail = Some(why);
@@ -286,13 +291,13 @@ impl Call<'_> {
             return Ok(response);
         }
         let begun = match forward.stores {
-            true => begun(asked, &question, uri, &response, sent),
+            true => begun(asked, &question, uri, &response, sent, None),
             false => Err("bypass"),
         };
         let (head, body) = response.into_parts();
         let body = match begun {
             Ok(begun) => {
-                let stored = Stored { cache: cache.clone(), key: asked.key.clone(), sent: sent.moment, begun };
+                let stored = Stored { cache: cache.clone(), key: asked.key.clone(), begun };
                 let (body, stored) = cache::keep(stored, body).await;
                 status.stored = stored;
                 body
@@ -317,13 +322,15 @@ fn replaces(status: StatusCode) -> bool {
     !status.is_server_error() && !matches!(status.as_u16(), 206 | 304 | 412 | 416)
 }
 
-/// What is stored of an answer, but for its body; if nothing is, why.
+/// What is stored of an answer, but for its body; if nothing is, why. A body that is there and small may be copied beside
+/// its head.
 fn begun(
     asked: &Asked<'_>,
     question: &Question<'_>,
     uri: &http::Uri,
     response: &http::Response<Body>,
     sent: Sent,
+    body: Option<&[u8]>,
 ) -> Result<Begun, &'static str> {
     let rules = asked.cache.rules();
     let (status, headers) = (response.status(), response.headers());
@@ -337,9 +344,13 @@ fn begun(
         headers,
         ttl: question.ttl.is_some(),
     };
-    cache::permits(&arrived, rules)?;
+    let said = Said::of(headers, rules);
+    cache::permits_by(&arrived, &said, rules)?;
     let is_part = status == StatusCode::PARTIAL_CONTENT;
-    let selecting = cache::selecting::of(headers, &asked.fields, question.identity).ok_or("vary")?;
+    let selecting = match said.varies {
+        true => cache::selecting::of(headers, &asked.fields, question.identity).ok_or("vary")?,
+        false => Selecting { fields: Vec::new(), identity: question.identity },
+    };
     let (start, end, length) = match is_part {
         false => (0, None, response.body().len()),
         true => {
@@ -347,17 +358,25 @@ fn begun(
             (range.start, Some(range.end), length)
         }
     };
+    let body = body.filter(|_| !is_part);
+    let (fields, body) = cache::packed_fields(headers, &said, is_part, rules, question.now, body);
+    let is_ended = body.is_some();
+    let length = body.as_ref().map_or(length, |body| Some(body.len() as u64));
+    let segments = match body {
+        Some(body) if !body.is_empty() => cache::Few::one(Segment::whole(0, cache::Blob::memory(body))),
+        _ => cache::Few::default(),
+    };
     let parts = EntryParts {
         status: if is_part { StatusCode::OK } else { status },
-        headers: cache::packed_fields(headers, is_part, rules, question.now),
+        headers: fields,
         selecting,
         requested_at: sent.at,
         received_at: question.now,
         ttl: question.ttl,
         length,
-        segments: cache::Few::default(),
+        segments,
     };
-    Ok(Begun { parts, start, end })
+    Ok(Begun { entry: Entry::answering(parts, sent.moment), start, end, is_ended })
 }
 
 /// Brings what is stored up to date by the answer to a `HEAD`, or forgets it (RFC 9111 §4.3.5).
@@ -376,9 +395,14 @@ async fn update_by_head(asked: &Asked<'_>, question: &Question<'_>, head: &Heade
             continue;
         }
         let headers = cache::updated_fields(old.headers.as_map(), &head, rules);
-        let parts =
-            EntryParts { headers: headers.into(), requested_at: sent.at, received_at: question.now, ..old.clone() };
-        asked.cache.put(&asked.key, parts, sent.moment).await;
+        let parts = EntryParts {
+            headers: headers.into(),
+            segments: old.segments.iter().map(Segment::apart).collect(),
+            requested_at: sent.at,
+            received_at: question.now,
+            ..old.clone()
+        };
+        asked.cache.put(&asked.key, Entry::answering(parts, sent.moment)).await;
         updated = true;
     }
     updated

@@ -29,7 +29,7 @@ impl Call<'_> {
             && inner.call_interceptors.is_empty()
             && session.keyring.is_empty();
         let uri = &self.address.uri;
-        if !is_plain || client.scope.check(method, uri).is_err() || inner.policy.scope.check(method, uri).is_err() {
+        if !is_plain {
             return None;
         }
         let asked = Asked {
@@ -44,18 +44,24 @@ impl Call<'_> {
         };
         let plan = cache.known(&asked.key).map(|variants| self.plan(&asked, &variants, asked.at));
         match plan {
-            Some(Plan::Serve(serve)) => match self.body_at_once(&serve, headers) {
+            Some(Plan::Serve(serve)) => match self.body_at_once(&serve, headers).filter(|_| self.may_ask(method)) {
                 Some(bytes) => Some(self.given_out(&asked, serve, bytes)),
                 None => {
-                    self.found = Some((asked.key, Some(Plan::Serve(serve))));
+                    self.found = Some(((asked.key, asked.at), Some(Plan::Serve(serve))));
                     None
                 }
             },
             plan => {
-                self.found = Some((asked.key, plan));
+                self.found = Some(((asked.key, asked.at), plan));
                 None
             }
         }
+    }
+
+    fn may_ask(&self, method: &Method) -> bool {
+        let (own, all) = (&self.client.scope, &self.client.inner.policy.scope);
+        let uri = &self.address.uri;
+        own.check(method, uri).is_ok() && all.check(method, uri).is_ok()
     }
 
     /// The body of an answer from store, if neither it nor the head has to be looked at on the way out.
