@@ -121,7 +121,10 @@ impl Data {
         }
         if !matches!(self.held, Held::Gathered) {
             self.gathered.clear();
-            self.gathered.shrink_to(SPARE_BYTES);
+            // Given back, not shrunk: allocators learn from what is freed that the next may be as large.
+            if self.gathered.capacity() > SPARE_BYTES {
+                self.gathered = Vec::new();
+            }
         }
     }
 
