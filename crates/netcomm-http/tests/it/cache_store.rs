@@ -568,7 +568,7 @@ async fn overhead_of_a_million_entries() {
     let all_keys = |look: &dyn Fn(&Key)| {
         let started = Instant::now();
         for number in 0..ENTRIES {
-            look(&key(&format!("{:08}", number * 7919 % ENTRIES)));
+            look(&key(&format!("{:08}", u64::from(number) * 7919 % u64::from(ENTRIES))));
         }
         started.elapsed()
     };
