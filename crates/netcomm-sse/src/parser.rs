@@ -31,8 +31,10 @@ pub use error::ParseError;
 use field::Field;
 pub use item::Item;
 pub use item_ref::{EventRef, ItemRef};
-use open::{Found, Open};
+pub(crate) use open::Found;
+use open::Open;
 pub use types::Filter;
+pub(crate) use types::Kind;
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
@@ -151,10 +153,23 @@ impl Parser {
     // What is large is made where it is wanted: to hand an event on from call to call costs as much as to find its lines.
     #[inline]
     pub fn next_item(&mut self) -> Option<Result<Item, ParseError>> {
-        match self.find()? {
-            Found::Event(kind) => Some(Ok(Item::Event(self.open.event(kind, &mut self.chunk)))),
-            found => Some(self.tell(found)),
+        let found = self.find()?;
+        Some(self.item(found))
+    }
+
+    /// What was found.
+    #[inline]
+    pub(crate) fn item(&mut self, found: Found) -> Result<Item, ParseError> {
+        match found {
+            Found::Event(kind) => Ok(Item::Event(self.open.event(kind, &mut self.chunk))),
+            found => self.tell(found),
         }
+    }
+
+    /// The event that was found, lent.
+    #[inline]
+    pub(crate) fn event_ref(&mut self, kind: Kind) -> EventRef<'_> {
+        self.open.lend(kind, &mut self.chunk)
     }
 
     /// The same as [`next_item`](Self::next_item), lent: it lies in the chunk if that holds all of it, else in memory of
@@ -184,7 +199,7 @@ impl Parser {
     #[inline]
     pub fn next_ref(&mut self) -> Option<Result<ItemRef<'_>, ParseError>> {
         match self.find()? {
-            Found::Event(kind) => Some(Ok(ItemRef::Event(self.open.lend(kind, &mut self.chunk)))),
+            Found::Event(kind) => Some(Ok(ItemRef::Event(self.event_ref(kind)))),
             found => Some(self.lend(found)),
         }
     }
@@ -199,7 +214,7 @@ impl Parser {
 
     fn lend(&mut self, found: Found) -> Result<ItemRef<'_>, ParseError> {
         match found {
-            Found::Event(kind) => Ok(ItemRef::Event(self.open.lend(kind, &mut self.chunk))),
+            Found::Event(kind) => Ok(ItemRef::Event(self.event_ref(kind))),
             Found::Comment => Ok(ItemRef::Comment(self.open.comment(&self.chunk, &self.cut))),
             Found::Retry => Ok(ItemRef::Retry(self.open.retry_after())),
             Found::Id => Ok(ItemRef::Id(self.open.last_id.as_str())),
@@ -207,9 +222,9 @@ impl Parser {
         }
     }
 
-    /// The next thing to be told.
+    /// The next thing to be told. Whoever asks has to take it before anything else is asked of the parser.
     #[inline(never)]
-    fn find(&mut self) -> Option<Found> {
+    pub(crate) fn find(&mut self) -> Option<Found> {
         loop {
             if self.at == self.chunk.len() && !self.next_chunk() {
                 return None;

@@ -13,6 +13,7 @@ use netcomm_core::{Env, Result};
 
 use crate::builder::Builder;
 use crate::event::Event;
+use crate::parser::EventRef;
 use crate::select::Select;
 use crate::state::{Counts, End, Notice, State};
 use drive::Drive;
@@ -47,6 +48,8 @@ pub struct EventStream {
     drive: Box<Drive>,
     /// Its end was told.
     is_over: bool,
+    /// What is lent, if it is no longer in the parser.
+    held: Option<Event>,
 }
 
 impl EventStream {
@@ -56,7 +59,7 @@ impl EventStream {
     }
 
     pub(crate) fn new(plan: Plan) -> Self {
-        Self { drive: Box::new(Drive::new(plan)), is_over: false }
+        Self { drive: Box::new(Drive::new(plan)), is_over: false, held: None }
     }
 
     /// The next event; `None` when no more will come: the source was closed, the server has said so, or the
@@ -72,6 +75,37 @@ impl EventStream {
     /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<Event>> {
         poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    /// The same as [`next`](Self::next), lent: most events are read where they came to lie, and nothing is allocated for
+    /// them. Both ways may be mixed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`next`](Self::next).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> netcomm_core::Result<()> {
+    /// let mut events = netcomm_sse::listen("https://server.example/ticks")?;
+    /// let mut bytes = 0;
+    /// while let Some(event) = events.next_ref().await {
+    ///     bytes += event?.data.len();
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn next_ref(&mut self) -> Option<Result<EventRef<'_>>> {
+        if let Some(kind) = self.drive.kind_at_hand() {
+            return Some(Ok(self.drive.lend(kind)));
+        }
+        let event = poll_fn(|cx| self.poll_for_event(cx)).await?;
+        Some(event.map(|event| EventRef::from(&*self.held.insert(event))))
     }
 
     /// The next thing that happens, events among them; `None` after [`Notice::Closed`].

@@ -6,9 +6,11 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use netcomm_core::{Error, ErrorKind, Lagged, Result, Subscription};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Event;
+use crate::parser::EventRef;
 
 impl Event {
     /// The data, read as JSON. Needs the feature `json`.
@@ -25,7 +27,18 @@ impl Event {
     ///
     /// `Decode` for data that are no JSON, or not this value, with type and id of the event, line and column.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(&self.data).map_err(|error| {
+        EventRef::from(self).json()
+    }
+}
+
+impl<'a> EventRef<'a> {
+    /// The same as [`Event::json`], for a value that may borrow from the data.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Event::json`].
+    pub fn json<T: Deserialize<'a>>(self) -> Result<T> {
+        serde_json::from_str(self.data).map_err(|error| {
             let Self { event_type, id, .. } = self;
             let place = format!("event {event_type:?} with id {id:?}, line {} column {}", error.line(), error.column());
             Error::new(ErrorKind::Decode, "parse json").with_detail(place).with_source(error)

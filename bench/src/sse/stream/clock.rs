@@ -24,6 +24,7 @@ const QUICK_BYTES: usize = 1024 * 1024;
 const TARGETS: &[(&str, Target)] = &[
     ("hyper+netcomm", Target::RatioAtMost(0.35)),
     ("netcomm", Target::RatioAtMost(0.35)),
+    ("netcomm-ref", Target::RatioAtMost(0.35)),
     ("netcomm-source", Target::RatioAtMost(0.35)),
 ];
 

@@ -88,6 +88,30 @@ impl Peer for InPlace {
     }
 }
 
+/// The same source, whose events are lent.
+pub(super) struct InPlaceRef(InPlace);
+
+impl Peer for InPlaceRef {
+    const NAME: &'static str = "netcomm-ref";
+
+    type Shared = Env;
+
+    fn shared() -> Result<Env> {
+        Ok(env())
+    }
+
+    async fn open(env: &Env, url: &str) -> Result<Self> {
+        Ok(Self(InPlace::open(env, url).await?))
+    }
+
+    async fn next(&mut self) -> Result<usize> {
+        match self.0.events.next_ref().await {
+            Some(event) => Ok(event?.data.len()),
+            None => fail("ended"),
+        }
+    }
+}
+
 /// The source on a task, with one subscription to all types, for which it waits.
 pub(super) struct OnTask {
     _source: EventSource,
@@ -134,6 +158,34 @@ impl Peer for InPlaceJson {
 
     async fn next(&mut self) -> Result<usize> {
         match self.0.events.next().await {
+            Some(event) => Ok(event?.json::<Value>()?.sum()),
+            None => fail("ended"),
+        }
+    }
+
+    async fn read(&mut self, corpus: &Corpus) -> Result<()> {
+        values::read(self, corpus).await
+    }
+}
+
+/// The same, of events that are lent.
+pub(super) struct InPlaceRefJson(InPlace);
+
+impl Peer for InPlaceRefJson {
+    const NAME: &'static str = "netcomm-ref-json";
+
+    type Shared = Env;
+
+    fn shared() -> Result<Env> {
+        Ok(env())
+    }
+
+    async fn open(env: &Env, url: &str) -> Result<Self> {
+        Ok(Self(InPlace::open(env, url).await?))
+    }
+
+    async fn next(&mut self) -> Result<usize> {
+        match self.0.events.next_ref().await {
             Some(event) => Ok(event?.json::<Value>()?.sum()),
             None => fail("ended"),
         }

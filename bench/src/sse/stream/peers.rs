@@ -17,7 +17,7 @@ use sse_core::SseEvent;
 use tokio::net::TcpStream;
 
 use super::lane::{Lane, Peer, lane};
-use super::ours::{HyperNetcomm, InPlace, InPlaceJson, OnTask, OnTaskJson};
+use super::ours::{HyperNetcomm, InPlace, InPlaceJson, InPlaceRef, InPlaceRefJson, OnTask, OnTaskJson};
 use super::values::EventsourceJson;
 use crate::error::{Error, Result, fail};
 use crate::sse::corpus::Corpus;
@@ -30,11 +30,13 @@ static PEERS: &[Entry] = &[
     entry::<HyperBody>(),
     entry::<HyperNetcomm>(),
     entry::<InPlace>(),
+    entry::<InPlaceRef>(),
     entry::<OnTask>(),
 ];
 
 /// Those that make a value of each event's data; ratios are to the first.
-static PEERS_OF_VALUES: &[Entry] = &[entry::<EventsourceJson>(), entry::<InPlaceJson>(), entry::<OnTaskJson>()];
+static PEERS_OF_VALUES: &[Entry] =
+    &[entry::<EventsourceJson>(), entry::<InPlaceJson>(), entry::<InPlaceRefJson>(), entry::<OnTaskJson>()];
 
 struct Entry {
     name: &'static str,

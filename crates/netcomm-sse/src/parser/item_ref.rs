@@ -33,7 +33,7 @@ impl ItemRef<'_> {
     }
 }
 
-/// An [`Event`] that the parser lends.
+/// An [`Event`] that lies elsewhere: in the parser that lends it, or in the event itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct EventRef<'a> {
@@ -43,6 +43,12 @@ pub struct EventRef<'a> {
     pub data: &'a str,
     /// The last event id at this event: its own, else that of the event before; empty if there was none.
     pub id: &'a str,
+}
+
+impl<'a> From<&'a Event> for EventRef<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self { event_type: &event.event_type, data: &event.data, id: &event.id }
+    }
 }
 
 impl EventRef<'_> {

@@ -47,7 +47,7 @@ enum Comment {
 
 /// What is to be told. The rest of it lies in [`Open`], so that this is no more than a word.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Found {
+pub(crate) enum Found {
     Event(Kind),
     Comment,
     Retry,

@@ -17,7 +17,7 @@ const NAME_BYTES: usize = 64;
 
 /// The type of the block that is read.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     #[default]
     Message,
     Known(u8),

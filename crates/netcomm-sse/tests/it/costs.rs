@@ -17,7 +17,7 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// What it takes to read so many events that have all arrived in one chunk.
-fn reading(event: &str) -> AllocationInfo {
+fn reading(event: &str, is_lent: bool) -> AllocationInfo {
     let runtime = runtime();
     let _guard = runtime.enter();
     // One before them, so that the stream is open.
@@ -28,14 +28,18 @@ fn reading(event: &str) -> AllocationInfo {
     measure(|| {
         runtime.block_on(async {
             for _ in 0..EVENTS {
-                stream.next().await.expect("one").expect("no error");
+                if is_lent {
+                    stream.next_ref().await.expect("one").expect("no error");
+                } else {
+                    stream.next().await.expect("one").expect("no error");
+                }
             }
         });
     })
 }
 
 #[test]
-fn an_event_without_an_observer_costs_its_data_at_most() {
+fn an_event_without_an_observer_costs_its_data_at_most_and_nothing_if_it_is_lent() {
     let large = "x".repeat(300);
     for (event, each) in [
         // A small one is a copy, a larger one a view of its chunk.
@@ -48,9 +52,11 @@ fn an_event_without_an_observer_costs_its_data_at_most() {
         // Lines that are joined have to be copied.
         (format!("data: {large}\ndata: {large}\n\n"), 1),
     ] {
-        let info = reading(&event);
-        // What a chunk costs, once for all of them: the timer of silence and its like.
-        assert!(info.count_total <= each * EVENTS + 20, "{} for {EVENTS} of {event:?}", info.count_total);
+        for (each, is_lent) in [(each, false), (0, true)] {
+            let info = reading(&event, is_lent);
+            // What a chunk costs, once for all of them: the timer of silence and its like.
+            assert!(info.count_total <= each * EVENTS + 20, "{} for {EVENTS} of {event:?}", info.count_total);
+        }
     }
 }
 

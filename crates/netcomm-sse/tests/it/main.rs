@@ -6,6 +6,7 @@ mod costs;
 mod crowd;
 mod http;
 mod keep;
+mod lent;
 mod life;
 #[cfg(feature = "live")]
 mod live;

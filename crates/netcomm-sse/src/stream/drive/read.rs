@@ -5,11 +5,11 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use http_body::Body as _;
-use netcomm_core::{Error, ErrorKind, Event as Observed, Interest, Observation, Phase as Stage, Verdict};
+use netcomm_core::{CallId, Env, Error, ErrorKind, Event as Observed, Interest, Observation, Phase as Stage, Verdict};
 
 use super::{Drive, Phase};
 use crate::event::Event;
-use crate::parser::{Item, ParseError};
+use crate::parser::{EventRef, Found, Item, Kind, ParseError};
 use crate::state::{End, Notice};
 
 const OPERATION: &str = "read event stream";
@@ -30,7 +30,7 @@ impl Drive {
         self.idle.pause();
         match item {
             Ok(Item::Event(event)) if self.is_plain() => {
-                self.count(&event);
+                self.count(event.data.len());
                 Some(event)
             }
             item => {
@@ -38,6 +38,33 @@ impl Drive {
                 None
             }
         }
+    }
+
+    /// The same, which lies in the parser until it is [lent](Self::lend), which has to come next.
+    #[inline]
+    pub(crate) fn kind_at_hand(&mut self) -> Option<Kind> {
+        if !self.notes.is_empty() || !matches!(self.phase, Phase::Read { .. }) {
+            return None;
+        }
+        let found = self.parser.find()?;
+        self.idle.pause();
+        match found {
+            Found::Event(kind) if self.is_plain() => Some(kind),
+            found => {
+                let item = self.parser.item(found);
+                self.set_aside(item);
+                None
+            }
+        }
+    }
+
+    /// The event that was found.
+    #[inline]
+    pub(crate) fn lend(&mut self, kind: Kind) -> EventRef<'_> {
+        let event = self.parser.event_ref(kind);
+        self.counts.events += 1;
+        tell_event(&self.env, self.call, event.data.len());
+        event
     }
 
     /// Whether all that there is to do with an event is to hand it on.
@@ -96,12 +123,9 @@ impl Drive {
     }
 
     #[inline]
-    fn count(&mut self, event: &Event) {
+    fn count(&mut self, bytes: usize) {
         self.counts.events += 1;
-        self.env.tap().emit(Interest::MESSAGE, || {
-            let event = Observed::EventReceived { bytes: event.data.len() };
-            Observation::new(self.env.clock().now(), event).with_call(self.call, None)
-        });
+        tell_event(&self.env, self.call, bytes);
     }
 
     fn event(&mut self, event: Event) -> Option<Notice> {
@@ -109,7 +133,7 @@ impl Drive {
             self.close(End::Sentinel);
             return None;
         }
-        self.count(&event);
+        self.count(event.data.len());
         if let Some(after) = self.resumed_after.take()
             && self.gaps.as_ref().is_some_and(|gaps| gaps(&after, &event))
         {
@@ -221,4 +245,11 @@ impl Drive {
             Observation::new(now, Observed::StreamEnded { error, events, took }).with_call(self.call, None)
         });
     }
+}
+
+#[inline]
+fn tell_event(env: &Env, call: CallId, bytes: usize) {
+    env.tap().emit(Interest::MESSAGE, || {
+        Observation::new(env.clock().now(), Observed::EventReceived { bytes }).with_call(call, None)
+    });
 }
