@@ -23,6 +23,7 @@ use std::fmt;
 use bytes::Bytes;
 use netcomm_core::Text;
 
+use crate::event::Event;
 use crate::limits::{Limits, Oversize};
 use chunk::Chunk;
 use cut::Cut;
@@ -161,12 +162,18 @@ impl Parser {
     #[inline]
     pub(crate) fn item(&mut self, found: Found) -> Result<Item, ParseError> {
         match found {
-            Found::Event(kind) => Ok(Item::Event(self.open.event(kind, &mut self.chunk))),
+            Found::Event(kind) => Ok(Item::Event(self.event(kind))),
             found => self.tell(found),
         }
     }
 
-    /// The event that was found, lent.
+    /// The event that was found.
+    #[inline]
+    pub(crate) fn event(&mut self, kind: Kind) -> Event {
+        self.open.event(kind, &mut self.chunk)
+    }
+
+    /// The same, lent.
     #[inline]
     pub(crate) fn event_ref(&mut self, kind: Kind) -> EventRef<'_> {
         self.open.lend(kind, &mut self.chunk)

@@ -23,24 +23,13 @@ impl Drive {
     /// the way through all that else may happen; what comes instead of an event is told by the next poll.
     #[inline]
     pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
-        if !self.notes.is_empty() || !matches!(self.phase, Phase::Read { .. }) {
-            return None;
-        }
-        let item = self.parser.next_item()?;
-        self.idle.pause();
-        match item {
-            Ok(Item::Event(event)) if self.is_plain() => {
-                self.count(event.data.len());
-                Some(event)
-            }
-            item => {
-                self.set_aside(item);
-                None
-            }
-        }
+        let kind = self.kind_at_hand()?;
+        let event = self.parser.event(kind);
+        self.count(event.data.len());
+        Some(event)
     }
 
-    /// The same, which lies in the parser until it is [lent](Self::lend), which has to come next.
+    /// The same, which lies in the parser still: it has to be taken or [lent](Self::lend) next.
     #[inline]
     pub(crate) fn kind_at_hand(&mut self) -> Option<Kind> {
         if !self.notes.is_empty() || !matches!(self.phase, Phase::Read { .. }) {
