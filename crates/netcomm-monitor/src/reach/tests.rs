@@ -376,13 +376,16 @@ proptest! {
             }
         }
     }
+}
 
-    /// One packet in five is lost: requests take longer, some fail, and the network is there all the time.
-    #[test]
-    fn a_lossy_network_does_not_flap(seed in any::<u64>()) {
+/// One packet in five is lost: requests take longer, some fail, and the network is there all the time. The same losses in
+/// every run: once in a hundred thousand, all tries of a probe are lost, and then it is right to go offline.
+#[test]
+fn a_lossy_network_does_not_flap() {
+    for seed in 1..=256_u64 {
         let mut stage = Stage::with_path(true);
         stage.probe(Found::Good);
-        let mut state = seed | 1;
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut lost = || {
             // Marsaglia's xorshift.
             state ^= state << 13;
@@ -393,13 +396,17 @@ proptest! {
         for request in 0..1_000_u64 {
             // Three packets in a row lost: the request runs into its timeout.
             let failed = lost() && lost() && lost();
-            if failed { stage.failure(request % 4) } else { stage.success(true, false) };
-            prop_assert_eq!(stage.machine.standing().reach, Reach::Online);
+            if failed {
+                stage.failure(request % 4)
+            } else {
+                stage.success(true, false)
+            };
+            assert_eq!(stage.machine.standing().reach, Reach::Online, "seed {seed}");
             if stage.probe_in() == Some(Duration::ZERO) {
                 // Eleven tries of a probe, each with two packets that must come through.
                 let fails = (0..11).all(|_| lost() || lost());
                 stage.probe(if fails { Found::Nothing } else { Found::Good });
-                prop_assert_eq!(stage.machine.standing().reach, Reach::Online);
+                assert_eq!(stage.machine.standing().reach, Reach::Online, "seed {seed}");
             }
             stage.after(SECOND / 5);
         }
