@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::test::{self, Report};
+use crate::test::{self, Cases, Report};
 use crate::totals::Totals;
 use crate::{clippy, conformance, deny, docs, features, fmt, tidy};
 
@@ -38,7 +38,7 @@ struct Step {
 static STEPS: &[Step] = &[
     Step { name: "fmt", compiles: false, run: |_| fmt::fmt() },
     Step { name: "clippy", compiles: true, run: |_| clippy::clippy() },
-    Step { name: "test", compiles: true, run: |so_far| Ok(so_far.note(test::unit_tests(&[])?)) },
+    Step { name: "test", compiles: true, run: |so_far| Ok(so_far.note(test::unit_tests(&[], Cases::Same)?)) },
     Step { name: "doc tests", compiles: true, run: |so_far| Ok(so_far.note(test::doc_tests()?)) },
     Step { name: "docs", compiles: true, run: |_| docs::docs() },
     Step { name: "features", compiles: true, run: |_| features::features() },

@@ -20,6 +20,18 @@ const CI: &str = "NETCOMM_CI";
 /// Tells tests where the peers lie that are not on the PATH.
 const PEERS_DIR: &str = "NETCOMM_PEERS_DIR";
 
+/// Tells property tests with which cases to begin.
+const SEED: &str = "PROPTEST_RNG_SEED";
+
+/// Which cases property tests try.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cases {
+    /// Others in each run: that is how they find something.
+    New,
+    /// The same in each run: what passed once passes again.
+    Same,
+}
+
 /// How one run ended, and what it counted.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -36,7 +48,7 @@ impl Report {
 
 /// All tests, or those that `args` choose. The totals are the last line printed.
 pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
-    let mut report = unit_tests(args)?;
+    let mut report = unit_tests(args, Cases::New)?;
     // With arguments cargo was told what to run, doc tests included.
     if args.is_empty() && !report.is_broken() {
         let docs = doc_tests()?;
@@ -51,7 +63,7 @@ pub(crate) fn test(args: &[String]) -> Result<ExitCode> {
 }
 
 /// Sets up the peers, then runs libraries', programs' and integration tests.
-pub(crate) fn unit_tests(args: &[String]) -> Result<Report> {
+pub(crate) fn unit_tests(args: &[String], cases: Cases) -> Result<Report> {
     match setup::setup() {
         Ok(Outcome::Passed) => {}
         Ok(incomplete) => println!("peers: {incomplete}"),
@@ -64,6 +76,9 @@ pub(crate) fn unit_tests(args: &[String]) -> Result<Report> {
     if args.is_empty() {
         // Examples are left to clippy: linking them all here would buy nothing.
         command.args(["--lib", "--bins", "--tests"]);
+    }
+    if let Cases::Same = cases {
+        command.env(SEED, "1");
     }
     command.args(args);
     count(command)
