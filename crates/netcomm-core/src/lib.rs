@@ -42,7 +42,7 @@ pub use redact::{Redacted, Secret, is_secret_header, is_secret_query, redact_url
 pub use refused::{Refused, retry_after};
 pub use retry::{Backoff, Budget, Class, Jitter, Purse, classify};
 pub use scope::{Scope, ScopeBuilder, ScopeLayer};
-pub use subscription::{Batch, Feed, Heard, Lagged, Listening, Slow, Subscription};
+pub use subscription::{Batch, Feed, Heard, Items, Lagged, Listening, Queue, Slow, Subscription};
 pub use tap::Tap;
 pub use text::Text;
 pub use transport::{AnyTransport, Endless, HttpTransport};

@@ -1,8 +1,8 @@
 //! From the one task of a connection to whoever listens: bounded, with a word about what was left out.
 
 mod batch;
+mod queue;
 
-use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::poll_fn;
@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use futures_core::Stream;
 
 pub use batch::Batch;
+pub use queue::{Items, Queue};
 
 /// What happens to a listener that is slower than what it listens to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -80,10 +81,10 @@ impl StdError for Lagged {}
 /// What a listener holds: a [`Stream`] that ends when its connection is closed for good, or its subject is given up.
 ///
 /// Dropping it ends the listening.
-pub struct Subscription<T> {
-    feed: Arc<Feed<T>>,
+pub struct Subscription<T, Q: Queue<Item = T> = Items<T>> {
+    feed: Arc<Feed<T, Q>>,
     /// What was taken in one go, to be handed out without a lock. It still counts as what waits.
-    taken: VecDeque<(T, usize)>,
+    taken: Q,
     leave: Option<Leave>,
 }
 
@@ -91,8 +92,8 @@ pub struct Subscription<T> {
 type Leave = Box<dyn FnOnce() + Send + Sync>;
 
 /// The other end of a [`Subscription`], kept by the connection.
-pub struct Feed<T> {
-    state: Mutex<Inner<T>>,
+pub struct Feed<T, Q: Queue<Item = T> = Items<T>> {
+    state: Mutex<Inner<Q>>,
     limits: Listening,
     /// What the listener has taken in one go and not handed out. It alone writes these, and adds to them under the lock.
     taken_items: AtomicU32,
@@ -113,8 +114,8 @@ pub enum Heard {
     Gone,
 }
 
-struct Inner<T> {
-    items: VecDeque<(T, usize)>,
+struct Inner<Q> {
+    items: Q,
     bytes: usize,
     lagged: u64,
     /// How many may still send; when the last one has ended, nothing more will come.
@@ -131,8 +132,16 @@ impl<T> Subscription<T> {
     /// Both ends.
     #[must_use]
     pub fn new(limits: Listening) -> (Self, Arc<Feed<T>>) {
+        Self::with_queue(limits)
+    }
+}
+
+impl<T, Q: Queue<Item = T>> Subscription<T, Q> {
+    /// Both ends, with a queue of another kind between them.
+    #[must_use]
+    pub fn with_queue(limits: Listening) -> (Self, Arc<Feed<T, Q>>) {
         let inner = Inner {
-            items: VecDeque::new(),
+            items: Q::default(),
             bytes: 0,
             lagged: 0,
             senders: 0,
@@ -148,7 +157,7 @@ impl<T> Subscription<T> {
             taken_bytes: AtomicUsize::new(0),
             is_awaited: AtomicBool::new(false),
         });
-        (Self { feed: Arc::clone(&feed), taken: VecDeque::new(), leave: None }, feed)
+        (Self { feed: Arc::clone(&feed), taken: Q::default(), leave: None }, feed)
     }
 
     /// The same, and `leave` is called after it is dropped.
@@ -184,34 +193,43 @@ impl<T> Subscription<T> {
         self.len() == 0
     }
 
+    /// Waits until [`taken`](Self::taken) has a first item. `None` when no more will come.
+    ///
+    /// # Errors
+    ///
+    /// As of [`next`](Self::next).
+    #[inline]
+    pub fn poll_taken(&mut self, cx: &Context<'_>) -> Poll<Option<Result<(), Lagged>>> {
+        if self.taken.is_empty() { self.feed.poll_take(&mut self.taken, cx) } else { Poll::Ready(Some(Ok(()))) }
+    }
+
+    /// A queue whose first item counts as handed out from here on: whoever asks has to take it out.
+    #[inline]
+    pub fn taken(&mut self) -> &mut Q {
+        self.feed.handed_out(self.taken.len().saturating_sub(1), self.taken.first_bytes());
+        &mut self.taken
+    }
+
     #[inline]
     fn poll_item(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Lagged>>> {
-        if self.taken.is_empty()
-            && let Turn::Told(told) = ready!(self.feed.poll_take(&mut self.taken, cx))
-        {
-            return Poll::Ready(told);
+        match ready!(self.poll_taken(cx)) {
+            Some(Ok(())) => {}
+            Some(Err(lagged)) => return Poll::Ready(Some(Err(lagged))),
+            None => return Poll::Ready(None),
         }
         // Items are large: one is moved as seldom as can be.
-        let bytes = self.taken.front().map_or(0, |(_, bytes)| *bytes);
-        let item = self.taken.pop_front().map(|(item, _)| Ok(item));
-        self.feed.handed_out(self.taken.len(), bytes);
-        drop(take_spent(&mut self.taken));
+        let item = self.taken().pop().map(Ok);
+        if self.taken.is_empty() {
+            self.taken.rest();
+        }
         Poll::Ready(item)
     }
 }
 
-/// What a look at the feed came to.
-enum Turn<T> {
-    /// There are items to be handed out.
-    Taken,
-    /// This comes next.
-    Told(Option<Result<T, Lagged>>),
-}
-
 /// Items are handed out, never pinned.
-impl<T> Unpin for Subscription<T> {}
+impl<T, Q: Queue<Item = T>> Unpin for Subscription<T, Q> {}
 
-impl<T> Stream for Subscription<T> {
+impl<T, Q: Queue<Item = T>> Stream for Subscription<T, Q> {
     type Item = Result<T, Lagged>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -219,7 +237,7 @@ impl<T> Stream for Subscription<T> {
     }
 }
 
-impl<T> Drop for Subscription<T> {
+impl<T, Q: Queue<Item = T>> Drop for Subscription<T, Q> {
     fn drop(&mut self) {
         let (items, waiting) = {
             let mut inner = self.feed.lock();
@@ -235,7 +253,7 @@ impl<T> Drop for Subscription<T> {
     }
 }
 
-impl<T> fmt::Debug for Subscription<T> {
+impl<T, Q: Queue<Item = T>> fmt::Debug for Subscription<T, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.feed.lock();
         let len = self.taken.len() + inner.items.len();
@@ -243,7 +261,7 @@ impl<T> fmt::Debug for Subscription<T> {
     }
 }
 
-impl<T> fmt::Debug for Feed<T> {
+impl<T, Q: Queue<Item = T>> fmt::Debug for Feed<T, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = self.lock();
         f.debug_struct("Feed").field("len", &self.waiting(&inner).0).field("left", &inner.left).finish()
@@ -251,6 +269,44 @@ impl<T> fmt::Debug for Feed<T> {
 }
 
 impl<T> Feed<T> {
+    /// Takes an item that weighs so many bytes.
+    #[inline]
+    pub fn push(&self, item: T, bytes: usize) -> Heard {
+        self.push_with(bytes, || item)
+    }
+
+    /// Takes an item that weighs so many bytes and is made where it will lie: a large one is not moved there. `make` is called
+    /// under a lock, and only where somebody listens.
+    #[inline]
+    pub fn push_with(&self, bytes: usize, make: impl FnOnce() -> T) -> Heard {
+        let (listener, dropped, is_full) = {
+            let mut inner = self.lock();
+            if inner.left || inner.ended {
+                return Heard::Gone;
+            }
+            let mut dropped = Items::default();
+            match self.limits.slow {
+                Slow::DropNewest if !self.has_room(&inner) => {
+                    inner.lagged += 1;
+                    return Heard::Yes;
+                }
+                Slow::DropOldest if !self.has_room(&inner) => self.make_room(&mut inner, &mut dropped),
+                _ => {}
+            }
+            inner.items.push(make(), bytes);
+            inner.bytes += bytes;
+            let is_full = self.limits.slow == Slow::Wait && !self.has_room(&inner);
+            (inner.listener.take(), dropped, is_full)
+        };
+        drop(dropped);
+        if let Some(listener) = listener {
+            listener.wake();
+        }
+        if is_full { Heard::Full } else { Heard::Yes }
+    }
+}
+
+impl<T, Q: Queue<Item = T>> Feed<T, Q> {
     /// Whether nobody listens any more.
     #[must_use]
     pub fn has_left(&self) -> bool {
@@ -274,42 +330,6 @@ impl<T> Feed<T> {
         if self.has_room(&inner) { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Takes an item that weighs so many bytes.
-    #[inline]
-    pub fn push(&self, item: T, bytes: usize) -> Heard {
-        self.push_with(bytes, || item)
-    }
-
-    /// Takes an item that weighs so many bytes and is made where it will lie: a large one is not moved there. `make` is called
-    /// under a lock, and only where somebody listens.
-    #[inline]
-    pub fn push_with(&self, bytes: usize, make: impl FnOnce() -> T) -> Heard {
-        let (listener, dropped, is_full) = {
-            let mut inner = self.lock();
-            if inner.left || inner.ended {
-                return Heard::Gone;
-            }
-            let mut dropped = None;
-            match self.limits.slow {
-                Slow::DropNewest if !self.has_room(&inner) => {
-                    inner.lagged += 1;
-                    return Heard::Yes;
-                }
-                Slow::DropOldest if !self.has_room(&inner) => dropped = Some(self.make_room(&mut inner)),
-                _ => {}
-            }
-            inner.items.push_back((make(), bytes));
-            inner.bytes += bytes;
-            let is_full = self.limits.slow == Slow::Wait && !self.has_room(&inner);
-            (inner.listener.take(), dropped, is_full)
-        };
-        drop(dropped);
-        if let Some(listener) = listener {
-            listener.wake();
-        }
-        if is_full { Heard::Full } else { Heard::Yes }
-    }
-
     /// One more may send.
     pub fn attach(&self) {
         self.lock().senders += 1;
@@ -330,35 +350,37 @@ impl<T> Feed<T> {
 
     /// Takes what waits, or tells what comes instead.
     #[inline(never)]
-    fn poll_take(&self, taken: &mut VecDeque<(T, usize)>, cx: &Context<'_>) -> Poll<Turn<T>> {
+    fn poll_take(&self, taken: &mut Q, cx: &Context<'_>) -> Poll<Option<Result<(), Lagged>>> {
+        taken.rest();
         let mut inner = self.lock();
         // What is missing is missing from the front, or from the end.
         let is_front = self.limits.slow == Slow::DropOldest || inner.items.is_empty();
         if inner.lagged > 0 && is_front {
-            return Poll::Ready(Turn::Told(Some(Err(Lagged(std::mem::take(&mut inner.lagged))))));
+            return Poll::Ready(Some(Err(Lagged(std::mem::take(&mut inner.lagged)))));
         }
         if inner.items.is_empty() {
             if inner.ended {
-                return Poll::Ready(Turn::Told(None));
+                return Poll::Ready(None);
             }
             inner.listener = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if self.limits.slow == Slow::Wait {
+        let bytes = if self.limits.slow == Slow::Wait {
             std::mem::swap(&mut inner.items, taken);
-            self.taken_bytes.store(std::mem::take(&mut inner.bytes), Ordering::Relaxed);
-            self.taken_items.store(narrow(taken.len()), Ordering::SeqCst);
-            return Poll::Ready(Turn::Taken);
-        }
-        // One by one: what was taken could be left out no more.
-        let item = inner.items.pop_front().map(|(item, bytes)| {
-            inner.bytes -= bytes;
-            Ok(item)
-        });
-        let spent = take_spent(&mut inner.items);
-        drop(inner);
-        drop(spent);
-        Poll::Ready(Turn::Told(item))
+            inner.bytes
+        } else {
+            // One by one: what was taken could be left out no more.
+            let bytes = inner.items.first_bytes();
+            inner.items.move_first(taken);
+            if inner.items.is_empty() {
+                inner.items.rest();
+            }
+            bytes
+        };
+        inner.bytes -= bytes;
+        self.taken_bytes.store(bytes, Ordering::Relaxed);
+        self.taken_items.store(narrow(taken.len()), Ordering::SeqCst);
+        Poll::Ready(Some(Ok(())))
     }
 
     /// So many items are left of those that were taken, and one of so many bytes is gone.
@@ -385,47 +407,35 @@ impl<T> Feed<T> {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// The oldest, as many as have to go; they are dropped where no lock is held.
+    /// The oldest go to `dropped`, as many as have to: they are dropped where no lock is held.
     #[cold]
-    fn make_room(&self, inner: &mut Inner<T>) -> Vec<T> {
-        let mut dropped = Vec::new();
-        while !self.has_room(inner)
-            && let Some((oldest, bytes)) = inner.items.pop_front()
-        {
-            inner.bytes -= bytes;
+    fn make_room(&self, inner: &mut Inner<Q>, dropped: &mut Q) {
+        while !inner.items.is_empty() && !self.has_room(inner) {
+            inner.bytes -= inner.items.first_bytes();
             inner.lagged += 1;
-            dropped.push(oldest);
+            inner.items.move_first(dropped);
         }
-        dropped
     }
 
-    fn has_room(&self, inner: &Inner<T>) -> bool {
+    fn has_room(&self, inner: &Inner<Q>) -> bool {
         let (items, bytes) = self.waiting(inner);
         items == 0 || (items < self.limits.items.max(1) && bytes < self.limits.bytes)
     }
 
     /// Items that wait, and their bytes: also what was taken and not handed out.
-    fn waiting(&self, inner: &Inner<T>) -> (usize, usize) {
+    fn waiting(&self, inner: &Inner<Q>) -> (usize, usize) {
         let items = inner.items.len() + self.taken_items.load(Ordering::SeqCst) as usize;
         (items, inner.bytes + self.taken_bytes.load(Ordering::Relaxed))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
+    fn lock(&self) -> MutexGuard<'_, Inner<Q>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Room for that many items is kept while none wait.
-const KEPT_ITEMS: usize = 4;
-
 /// Idle listeners are many: their numbers are small. Above that many items, only bytes bound what waits.
 fn narrow(items: usize) -> u32 {
     u32::try_from(items).unwrap_or(u32::MAX)
-}
-
-/// The memory of a queue that is empty, if it is more than is kept.
-fn take_spent<T>(queue: &mut VecDeque<T>) -> Option<VecDeque<T>> {
-    (queue.is_empty() && queue.capacity() > KEPT_ITEMS).then(|| std::mem::take(queue))
 }
 
 #[cfg(test)]
@@ -433,6 +443,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
+    use super::queue::KEPT_ITEMS;
     use super::*;
 
     #[derive(Default)]

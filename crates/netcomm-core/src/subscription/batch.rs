@@ -1,49 +1,55 @@
 //! Items that go to a listener together: one lock and one wake for all of them.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Feed, Heard, Inner, Slow};
+use super::{Feed, Heard, Inner, Items, Queue, Slow};
 
 /// What is on its way to one listener, gathered by the one task that sends to it.
 ///
 /// Nobody sees an item before it is [handed over](Self::hand_over). What is gathered is bounded as what waits is, so that with
 /// [`Slow::Wait`] both together are, if nobody else sends to that listener.
-pub struct Batch<T> {
-    feed: Arc<Feed<T>>,
-    items: Items<T>,
+pub struct Batch<T, Q: Queue<Item = T> = Items<T>> {
+    feed: Arc<Feed<T, Q>>,
+    items: Q,
     bytes: usize,
     /// How many items and bytes there was room for when the first of these came.
     room: (usize, usize),
-    /// About as many as went together lately: the next are often as many.
-    hint: usize,
+    /// About as many, and as many bytes, as went together lately: the next are often as many.
+    hint: (usize, usize),
 }
 
-/// Each with its weight.
-type Items<T> = VecDeque<(T, usize)>;
-
 impl<T> Batch<T> {
-    /// An empty one.
-    #[must_use]
-    pub fn new(feed: Arc<Feed<T>>) -> Self {
-        Self { feed, items: VecDeque::new(), bytes: 0, room: (0, 0), hint: 0 }
-    }
-
-    /// Where it goes.
-    #[must_use]
-    pub fn feed(&self) -> &Arc<Feed<T>> {
-        &self.feed
-    }
-
     /// Adds an item that weighs so many bytes. Whether all has to be handed over before another one is added.
     #[inline]
     #[must_use]
     pub fn add(&mut self, item: T, bytes: usize) -> bool {
+        self.add_with(bytes, |items| items.push(item, bytes))
+    }
+}
+
+impl<T, Q: Queue<Item = T>> Batch<T, Q> {
+    /// An empty one.
+    #[must_use]
+    pub fn new(feed: Arc<Feed<T, Q>>) -> Self {
+        Self { feed, items: Q::default(), bytes: 0, room: (0, 0), hint: (0, 0) }
+    }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn feed(&self) -> &Arc<Feed<T, Q>> {
+        &self.feed
+    }
+
+    /// Adds the item that `put` puts at the end of the queue, of so many bytes. Whether all has to be handed over before
+    /// another one is added.
+    #[inline]
+    #[must_use]
+    pub fn add_with(&mut self, bytes: usize, put: impl FnOnce(&mut Q)) -> bool {
         if self.items.is_empty() {
             self.begin();
         }
-        self.items.push_back((item, bytes));
+        put(&mut self.items);
         self.bytes += bytes;
         self.items.len() >= self.room.0 || self.bytes >= self.room.1
     }
@@ -51,7 +57,7 @@ impl<T> Batch<T> {
     #[inline(never)]
     fn begin(&mut self) {
         self.room = self.feed.room(&self.feed.lock());
-        self.items.reserve(self.hint);
+        self.items.expect(self.hint.0, self.hint.1);
     }
 
     /// Hands all items over, as if they were [pushed](Feed::push) one after the other. Without items it does nothing.
@@ -60,7 +66,8 @@ impl<T> Batch<T> {
             return Heard::Yes;
         }
         // Pieces of a chunk come in turns of large and small ones: to forget slowly saves most of the growing.
-        self.hint = self.items.len().max(self.hint - self.hint / 8);
+        let fading = |hint: usize| hint - hint / 8;
+        self.hint = (self.items.len().max(fading(self.hint.0)), self.bytes.max(fading(self.hint.1)));
         let Self { feed, items, .. } = self;
         let (listener, dropped, is_full) = {
             let mut inner = feed.lock();
@@ -86,49 +93,49 @@ impl<T> Batch<T> {
 
     fn clear(&mut self) {
         // Memory for the next ones is taken when they come.
-        self.items = VecDeque::new();
+        self.items = Q::default();
         self.bytes = 0;
     }
 }
 
-/// Each gives back what is dropped, or leaves it: no item is dropped while the lock is held.
-impl<T> Feed<T> {
-    fn add_all(inner: &mut Inner<T>, items: &mut Items<T>, bytes: usize) -> Vec<T> {
+impl<T, Q: Queue<Item = T>> Feed<T, Q> {
+    fn add_all(inner: &mut Inner<Q>, items: &mut Q, bytes: usize) -> Q {
         inner.bytes += bytes;
         if inner.items.is_empty() {
             // No item is moved.
             std::mem::swap(&mut inner.items, items);
         } else {
-            inner.items.append(items);
+            items.move_all(&mut inner.items);
         }
-        Vec::new()
+        Q::default()
     }
 
-    fn add_newest(&self, inner: &mut Inner<T>, items: &mut Items<T>) -> Vec<T> {
-        let mut dropped = Vec::new();
-        for (item, bytes) in items.drain(..) {
+    fn add_newest(&self, inner: &mut Inner<Q>, items: &mut Q) -> Q {
+        let mut dropped = Q::default();
+        while !items.is_empty() {
             if !self.has_room(inner) {
-                dropped.append(&mut self.make_room(inner));
+                self.make_room(inner, &mut dropped);
             }
-            inner.bytes += bytes;
-            inner.items.push_back((item, bytes));
+            Self::move_first(items, inner);
         }
         dropped
     }
 
-    fn add_oldest(&self, inner: &mut Inner<T>, items: &mut Items<T>) -> Vec<T> {
-        while self.has_room(inner)
-            && let Some((item, bytes)) = items.pop_front()
-        {
-            inner.bytes += bytes;
-            inner.items.push_back((item, bytes));
+    fn add_oldest(&self, inner: &mut Inner<Q>, items: &mut Q) -> Q {
+        while !items.is_empty() && self.has_room(inner) {
+            Self::move_first(items, inner);
         }
         inner.lagged += items.len() as u64;
-        Vec::new()
+        Q::default()
+    }
+
+    fn move_first(items: &mut Q, inner: &mut Inner<Q>) {
+        inner.bytes += items.first_bytes();
+        items.move_first(&mut inner.items);
     }
 
     /// How many items and bytes may be added until it has to be looked at again.
-    fn room(&self, inner: &Inner<T>) -> (usize, usize) {
+    fn room(&self, inner: &Inner<Q>) -> (usize, usize) {
         let (items, bytes) = match self.limits.slow {
             Slow::Wait => self.waiting(inner),
             // There is always room.
@@ -138,7 +145,7 @@ impl<T> Feed<T> {
     }
 }
 
-impl<T> fmt::Debug for Batch<T> {
+impl<T, Q: Queue<Item = T>> fmt::Debug for Batch<T, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch").field("len", &self.items.len()).finish_non_exhaustive()
     }
