@@ -11,10 +11,11 @@ pub const MESSAGE: &str = "message";
 #[derive(Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Event {
-    /// Its type: what the `event` field named, else `message`. Events of one type share it.
+    /// Its type: what the `event` field named, else `message`. Events of one type that follow each other share it.
     pub event_type: Text,
     /// Its data: the lines of its `data` fields, with a line feed between each two. More than 256 bytes of
-    /// it that came in one line and one chunk are a view of that chunk, and keep it in memory.
+    /// it that came in one line and one chunk are a view of that chunk, and keep it in memory; to listeners of a source
+    /// that holds for more than 32 KiB.
     pub data: Text,
     /// The last event id at this event: its own, else that of the event before; empty if there was none. It too may be a
     /// view.

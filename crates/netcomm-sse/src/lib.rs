@@ -42,7 +42,7 @@ pub use request::{Request, Resume};
 pub use select::Select;
 #[cfg(feature = "http")]
 pub use shortcut::listen;
-pub use source::{EventSource, States};
+pub use source::{EventSource, EventSubscription, States};
 pub use state::{Counts, End, Notice, Opened, State};
 pub use status::{OnStatus, OwnPolicy, StatusPolicy};
 pub use stream::EventStream;

@@ -167,6 +167,12 @@ impl Parser {
         }
     }
 
+    /// How long type, id and data of the event that was found are, as they came.
+    #[inline]
+    pub(crate) fn lengths(&self, kind: Kind) -> (usize, usize, usize) {
+        self.open.lengths(kind)
+    }
+
     /// The event that was found.
     #[inline]
     pub(crate) fn event(&mut self, kind: Kind) -> Event {

@@ -1,6 +1,9 @@
 //! `EventSource`: a source on a task of its own, with listeners.
 
+mod audience;
 mod listeners;
+mod log;
+mod subscription;
 mod task;
 
 use std::fmt;
@@ -10,12 +13,12 @@ use netcomm_core::{Env, Error, ErrorKind, Listening, Result, Slow, Subscription}
 use tokio::sync::{mpsc, watch};
 
 use crate::builder::Builder;
-use crate::event::Event;
 use crate::select::Select;
 use crate::state::{End, Notice, State};
 #[cfg(feature = "json")]
 use crate::typed::TypedSubscription;
 use listeners::Listeners;
+pub use subscription::EventSubscription;
 use task::{Order, Task};
 
 /// The events of one source for any number of listeners, each with its own queue.
@@ -78,8 +81,8 @@ impl EventSource {
 
     /// Listens to events of some type, or of all types, from now on.
     #[must_use]
-    pub fn subscribe(&self, select: impl Into<Select>, listening: Listening) -> Subscription<Event> {
-        let (subscription, feed) = Subscription::new(listening);
+    pub fn subscribe(&self, select: impl Into<Select>, listening: Listening) -> EventSubscription {
+        let (subscription, feed) = EventSubscription::new(listening);
         self.handle.listeners.add(select.into(), feed);
         self.order(if self.handle.is_lazy { Order::Look } else { Order::Start });
         let orders = self.handle.orders.downgrade();

@@ -52,6 +52,12 @@ pub struct EventStream {
     held: Option<Event>,
 }
 
+/// An event that has come.
+pub(crate) enum AtHand<'a> {
+    Lent(EventRef<'a>),
+    Taken(Event),
+}
+
 impl EventStream {
     /// Prepares a source of an `http` or `https` URL.
     pub fn builder(env: &Env, url: impl AsRef<str>) -> Builder {
@@ -169,15 +175,22 @@ impl EventStream {
         self.drive.set_filter(filter);
     }
 
-    /// The next event, if it has come and nothing happened before it.
+    /// The next event, if it has come and nothing happened before it: lent if `is_small` says so of the lengths of its type,
+    /// its id and its data.
     #[inline]
-    pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
-        self.drive.event_at_hand()
+    pub(crate) fn at_hand(&mut self, is_small: impl FnOnce(usize, usize, usize) -> bool) -> Option<AtHand<'_>> {
+        let kind = self.drive.kind_at_hand()?;
+        let (event_type, id, data) = self.drive.lengths(kind);
+        Some(if is_small(event_type, id, data) {
+            AtHand::Lent(self.drive.lend(kind))
+        } else {
+            AtHand::Taken(self.drive.take(kind))
+        })
     }
 
     #[inline]
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event>>> {
-        match self.event_at_hand() {
+        match self.drive.event_at_hand() {
             Some(event) => Poll::Ready(Some(Ok(event))),
             None => self.poll_for_event(cx),
         }

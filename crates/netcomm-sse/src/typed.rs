@@ -1,16 +1,18 @@
 //! Values from events.
 
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
-use netcomm_core::{Error, ErrorKind, Lagged, Result, Subscription};
+use netcomm_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::event::Event;
 use crate::parser::EventRef;
+use crate::source::EventSubscription;
 
 impl Event {
     /// The data, read as JSON. Needs the feature `json`.
@@ -46,17 +48,18 @@ impl<'a> EventRef<'a> {
     }
 }
 
-/// What a listener holds who wants values: a [`Subscription`] whose events are read as JSON when they are taken.
+/// What a listener holds who wants values: an [`EventSubscription`] whose events are read as JSON when they are
+/// taken, where they waited.
 ///
 /// An event that cannot be read is an error and ends nothing.
 #[derive(Debug)]
 pub struct TypedSubscription<T> {
-    events: Subscription<Event>,
+    events: EventSubscription,
     value: PhantomData<fn() -> T>,
 }
 
 impl<T: DeserializeOwned> TypedSubscription<T> {
-    pub(crate) fn new(events: Subscription<Event>) -> Self {
+    pub(crate) fn new(events: EventSubscription) -> Self {
         Self { events, value: PhantomData }
     }
 
@@ -64,26 +67,27 @@ impl<T: DeserializeOwned> TypedSubscription<T> {
     ///
     /// # Errors
     ///
-    /// Those of [`Event::json`]; `Busy`, with a [`Lagged`] as source, where events are missing before the next one.
+    /// Those of [`Event::json`]; `Busy`, with a [`Lagged`](netcomm_core::Lagged) as source, where events are missing before the next one.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost if the future is dropped.
     pub async fn next(&mut self) -> Option<Result<T>> {
-        self.events.next().await.map(read)
+        poll_fn(|cx| self.poll_value(cx)).await
     }
 
     /// The events themselves.
     #[must_use]
-    pub fn into_events(self) -> Subscription<Event> {
+    pub fn into_events(self) -> EventSubscription {
         self.events
     }
-}
 
-fn read<T: DeserializeOwned>(event: Result<Event, Lagged>) -> Result<T> {
-    match event {
-        Ok(event) => event.json(),
-        Err(lagged) => Err(Error::new(ErrorKind::Busy, "read events").with_source(lagged)),
+    fn poll_value(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T>>> {
+        self.events.poll_read(cx, |event| event.json()).map(|value| {
+            value.map(|value| {
+                value.unwrap_or_else(|lagged| Err(Error::new(ErrorKind::Busy, "read events").with_source(lagged)))
+            })
+        })
     }
 }
 
@@ -91,6 +95,6 @@ impl<T: DeserializeOwned> Stream for TypedSubscription<T> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.get_mut().events).poll_next(cx).map(|event| event.map(read))
+        self.get_mut().poll_value(cx)
     }
 }

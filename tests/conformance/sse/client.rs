@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use netcomm_core::{Listening, Slow, Subscription};
-use netcomm_sse::{Builder, Event, EventSource, EventStream, Notice, Select};
+use netcomm_sse::{Builder, EventSource, EventStream, EventSubscription, Notice, Select};
 use tokio::sync::{mpsc, watch};
 
 use crate::told::{Ear, Told};
@@ -25,7 +25,7 @@ impl Form {
 /// A source at work.
 pub(crate) enum Client {
     Stream { told: mpsc::UnboundedReceiver<Told>, orders: mpsc::UnboundedSender<Order>, read: watch::Receiver<u64> },
-    Source { source: EventSource, events: Subscription<Event>, notices: Subscription<Notice>, ear: Ear },
+    Source { source: EventSource, events: Box<EventSubscription>, notices: Subscription<Notice>, ear: Ear },
 }
 
 pub(crate) enum Order {
@@ -50,7 +50,7 @@ impl Client {
                 let all =
                     Listening::default().with_items(1024).with_slow(Slow::DropOldest).with_bytes(64 * 1024 * 1024);
                 let notices = source.notices(all);
-                let events = source.subscribe(Select::all(), all);
+                let events = Box::new(source.subscribe(Select::all(), all));
                 Ok(Self::Source { source, events, notices, ear: Ear::default() })
             }
         }

@@ -46,13 +46,18 @@ impl Data {
     /// How many bytes a new line may have.
     #[inline]
     pub(super) fn room(&self, limit: usize) -> Option<usize> {
-        let held = match self.held {
-            Held::None => return Some(limit),
+        if self.is_none() { Some(limit) } else { limit.checked_sub(self.len() + 1) }
+    }
+
+    /// How many bytes there are so far.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self.held {
+            Held::None => 0,
             Held::Here(start, end) => end - start,
             Held::Kept => self.kept.len(),
             Held::Gathered => self.gathered.len(),
-        };
-        limit.checked_sub(held + 1)
+        }
     }
 
     /// How many bytes the line that is open may still have.

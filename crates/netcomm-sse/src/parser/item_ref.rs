@@ -33,7 +33,7 @@ impl ItemRef<'_> {
     }
 }
 
-/// An [`Event`] that lies elsewhere: in the parser that lends it, or in the event itself.
+/// An [`Event`] that lies elsewhere: in the parser that lends it, where it waited for its listener, or in the event itself.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct EventRef<'a> {
@@ -51,7 +51,11 @@ impl<'a> From<&'a Event> for EventRef<'a> {
     }
 }
 
-impl EventRef<'_> {
+impl<'a> EventRef<'a> {
+    pub(crate) const fn new(event_type: &'a str, data: &'a str, id: &'a str) -> Self {
+        Self { event_type, data, id }
+    }
+
     /// The same to keep: a copy.
     #[must_use]
     pub fn to_event(self) -> Event {

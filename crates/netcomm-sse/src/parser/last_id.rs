@@ -84,6 +84,16 @@ impl LastId {
         }
     }
 
+    /// How long the id of the event is that ends here.
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        match self.pending {
+            Pending::None => self.id.len(),
+            Pending::Here(start, end) => end - start,
+            Pending::Parked => self.parked.len(),
+        }
+    }
+
     /// The blank line: the id of the event that ends here.
     #[inline]
     pub(super) fn commit(&mut self, chunk: &mut Chunk) -> Text {

@@ -251,6 +251,12 @@ impl Open {
         None
     }
 
+    /// How long type, id and data of the event that was found are, as they came.
+    #[inline]
+    pub(super) fn lengths(&self, kind: Kind) -> (usize, usize, usize) {
+        (self.types.name(kind).len(), self.last_id.len(), self.data.len())
+    }
+
     /// The event that was found. Made in its place: to hand its many words on from call to call would cost more than to
     /// read them.
     #[inline]

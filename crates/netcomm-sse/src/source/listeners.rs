@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netcomm_core::Feed;
 
-use crate::event::Event;
+use super::subscription::EventFeed;
 use crate::parser::Filter;
 use crate::select::Select;
 use crate::state::Notice;
@@ -14,7 +14,7 @@ use crate::state::Notice;
 #[derive(Clone)]
 pub(super) struct Listener {
     pub(super) select: Select,
-    pub(super) feed: Arc<Feed<Event>>,
+    pub(super) feed: Arc<EventFeed>,
 }
 
 /// All who listen. Handles add, the task looks when the version is another than the one it knows.
@@ -34,7 +34,7 @@ struct Inner {
 }
 
 impl Listeners {
-    pub(super) fn add(&self, select: Select, feed: Arc<Feed<Event>>) {
+    pub(super) fn add(&self, select: Select, feed: Arc<EventFeed>) {
         feed.attach();
         let mut inner = self.lock();
         if inner.is_over {

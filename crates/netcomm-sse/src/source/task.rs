@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use netcomm_core::{Batch, Feed, Heard};
+use netcomm_core::{Feed, Heard};
 use tokio::sync::{mpsc, watch};
 
-use super::listeners::{Listener, Listeners, union};
-use crate::event::Event;
-use crate::select::Select;
+use super::audience::Audience;
+use super::listeners::{Listeners, union};
+use super::log::Log;
 use crate::state::{Notice, State};
-use crate::stream::EventStream;
+use crate::stream::{AtHand, EventStream};
 
 /// What the owner wants of the task.
 pub(super) enum Order {
@@ -30,12 +30,6 @@ enum Turn {
     Over,
 }
 
-/// One who listens, and what was read for it in this turn.
-struct Listening {
-    select: Select,
-    batch: Batch<Event>,
-}
-
 /// Events that are passed on before others of the runtime get their turn.
 const BATCH: usize = 1024;
 
@@ -45,11 +39,10 @@ pub(super) struct Task {
     orders: mpsc::UnboundedReceiver<Order>,
     state: watch::Sender<State>,
     is_started: bool,
+    /// Of those who listen; `None` if some have left.
     version: Option<u64>,
-    events: Vec<Listening>,
+    audience: Audience,
     notices: Vec<Arc<Feed<Notice>>>,
-    /// Those who have to make room before anything more is read.
-    full: Vec<Arc<Feed<Event>>>,
 }
 
 impl Task {
@@ -66,9 +59,8 @@ impl Task {
             state,
             is_started: false,
             version: None,
-            events: Vec::new(),
+            audience: Audience::default(),
             notices: Vec::new(),
-            full: Vec::new(),
         }
     }
 
@@ -83,7 +75,7 @@ impl Task {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let turn = self.turn(cx);
         // Before anything else can happen.
-        self.hand_over();
+        self.audience.hand_over();
         turn
     }
 
@@ -98,15 +90,13 @@ impl Task {
             if !self.is_started {
                 return Poll::Pending;
             }
-            if !self.full.is_empty() {
-                self.full.retain(|feed| feed.poll_room(cx).is_pending());
-                if !self.full.is_empty() {
-                    return Poll::Pending;
-                }
-            }
+            ready!(self.audience.poll_room(cx));
             self.look();
-            if let Some(event) = self.stream.event_at_hand() {
-                self.deliver(event);
+            if let Some(event) = self.stream.at_hand(Log::copies) {
+                match event {
+                    AtHand::Lent(event) => self.audience.copy(event),
+                    AtHand::Taken(event) => self.audience.pass(&event),
+                }
                 has_delivered = true;
                 continue;
             }
@@ -116,7 +106,7 @@ impl Task {
             }
             match ready!(self.stream.poll_notice(cx)) {
                 Some(Notice::Event(event)) => {
-                    self.deliver(event);
+                    self.audience.pass(&event);
                     has_delivered = true;
                 }
                 Some(notice) => self.tell(&notice),
@@ -139,8 +129,8 @@ impl Task {
                 // The end is told whether or not it was ever started.
                 Some(Order::Close) | None => {
                     self.is_started = true;
-                    self.hand_over();
-                    self.full.clear();
+                    self.audience.hand_over();
+                    self.audience.wait_no_more();
                     self.stream.close();
                     return;
                 }
@@ -149,64 +139,22 @@ impl Task {
     }
 
     /// Learns who listens, if that is not who did.
+    #[inline]
     fn look(&mut self) {
         let version = self.listeners.version();
-        if self.version == Some(version) {
-            return;
+        if self.version != Some(version) || self.audience.has_lost() {
+            self.look_anew(version);
         }
+    }
+
+    #[cold]
+    fn look_anew(&mut self, version: u64) {
         self.version = Some(version);
-        self.hand_over();
+        self.audience.hand_over();
         let (events, notices) = self.listeners.current();
         self.notices = notices;
         self.stream.set_filter(union(&events));
-        self.events = events.into_iter().map(Listening::new).collect();
-    }
-
-    /// Events of one chunk go to a listener together: each by itself would take its lock, and wake it.
-    #[inline]
-    fn deliver(&mut self, event: Event) {
-        let weight = event.data.len() + event.event_type.len() + event.id.len();
-        if let [only] = &mut *self.events {
-            if only.select.matches(&event.event_type) && only.batch.add(event, weight) {
-                self.hand_over_to(0);
-            }
-            return;
-        }
-        self.deliver_to_many(event, weight);
-    }
-
-    #[inline(never)]
-    fn deliver_to_many(&mut self, event: Event, weight: usize) {
-        let is_wanting = |listener: &Listening| listener.select.matches(&event.event_type);
-        let Some(last) = self.events.iter().rposition(is_wanting) else { return };
-        for at in 0..last {
-            if self.events[at].select.matches(&event.event_type) {
-                self.pass(at, event.clone(), weight);
-            }
-        }
-        self.pass(last, event, weight);
-    }
-
-    fn pass(&mut self, to: usize, event: Event, weight: usize) {
-        if self.events[to].batch.add(event, weight) {
-            self.hand_over_to(to);
-        }
-    }
-
-    /// Listeners get what was read for them.
-    fn hand_over(&mut self) {
-        for to in 0..self.events.len() {
-            self.hand_over_to(to);
-        }
-    }
-
-    fn hand_over_to(&mut self, to: usize) {
-        let batch = &mut self.events[to].batch;
-        match batch.hand_over() {
-            Heard::Yes => {}
-            Heard::Full => self.full.push(Arc::clone(batch.feed())),
-            Heard::Gone => self.version = None,
-        }
+        self.audience.be(events);
     }
 
     fn tell(&mut self, notice: &Notice) {
@@ -226,12 +174,6 @@ impl Task {
                 self.version = None;
             }
         }
-    }
-}
-
-impl Listening {
-    fn new(listener: Listener) -> Self {
-        Self { select: listener.select, batch: Batch::new(listener.feed) }
     }
 }
 

@@ -21,7 +21,7 @@ fn numbers() -> crate::stage::Reply {
 }
 
 /// What it hears until the end; `-n` for n that are missing.
-async fn heard(subscription: &mut netcomm_core::Subscription<netcomm_sse::Event>) -> Vec<i64> {
+async fn heard(subscription: &mut netcomm_sse::EventSubscription) -> Vec<i64> {
     let mut heard = Vec::new();
     while let Some(event) = ends(subscription.next()).await {
         heard.push(match event {

@@ -1,15 +1,15 @@
 //! A source on a task: its listeners, its states, its end.
 
-use netcomm_core::{Error, ErrorKind, Lagged, Listening, Result, Slow, Subscription};
+use netcomm_core::{Error, ErrorKind, Lagged, Listening, Result, Slow};
 use netcomm_sse::{
-    Builder, Counts, End, Event, EventSource, EventStream, Notice, Opened, Parser, Request, Select, State, States,
-    TypedSubscription,
+    Builder, Counts, End, Event, EventSource, EventStream, EventSubscription, Notice, Opened, Parser, Request, Select,
+    State, States, TypedSubscription,
 };
 
 use crate::stage::{Reply, SECOND, Server, ends, env, events, pass, status, stays, until, wire, word};
 
 /// The data of all events that come until the end.
-async fn all(subscription: &mut Subscription<Event>) -> Vec<String> {
+async fn all(subscription: &mut EventSubscription) -> Vec<String> {
     let mut datas = Vec::new();
     while let Some(event) = ends(subscription.next()).await {
         datas.push(event.expect("no lag").data.to_string());
@@ -247,7 +247,7 @@ fn all_that_is_public_can_be_sent_and_shared() {
     alone::<Builder>();
     alone::<Request>();
     stream::<TypedSubscription<std::cell::Cell<u8>>>();
-    stream::<Subscription<Event>>();
+    stream::<EventSubscription>();
     both::<EventSource>();
     both::<Notice>();
     both::<(State, States, End, Opened, Counts, Event)>();

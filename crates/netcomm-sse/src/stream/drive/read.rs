@@ -23,13 +23,10 @@ impl Drive {
     /// the way through all that else may happen; what comes instead of an event is told by the next poll.
     #[inline]
     pub(crate) fn event_at_hand(&mut self) -> Option<Event> {
-        let kind = self.kind_at_hand()?;
-        let event = self.parser.event(kind);
-        self.count(event.data.len());
-        Some(event)
+        self.kind_at_hand().map(|kind| self.take(kind))
     }
 
-    /// The same, which lies in the parser still: it has to be taken or [lent](Self::lend) next.
+    /// The same, which lies in the parser still: it has to be [taken](Self::take) or [lent](Self::lend) next.
     #[inline]
     pub(crate) fn kind_at_hand(&mut self) -> Option<Kind> {
         if !self.notes.is_empty() || !matches!(self.phase, Phase::Read { .. }) {
@@ -47,7 +44,21 @@ impl Drive {
         }
     }
 
+    /// How long type, id and data of the event that was found are, as they came.
+    #[inline]
+    pub(crate) fn lengths(&self, kind: Kind) -> (usize, usize, usize) {
+        self.parser.lengths(kind)
+    }
+
     /// The event that was found.
+    #[inline]
+    pub(crate) fn take(&mut self, kind: Kind) -> Event {
+        let event = self.parser.event(kind);
+        self.count(event.data.len());
+        event
+    }
+
+    /// The same where it lies.
     #[inline]
     pub(crate) fn lend(&mut self, kind: Kind) -> EventRef<'_> {
         let event = self.parser.event_ref(kind);
