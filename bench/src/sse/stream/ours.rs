@@ -5,9 +5,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
-use netcomm_core::{Env, Listening, Subscription};
+use netcomm_core::{Env, Listening};
 use netcomm_dial::{Dialer, Proxies, SystemClock};
-use netcomm_sse::{Event, EventSource, EventStream, Item, Notice, Parser, Select, TypedSubscription};
+use netcomm_sse::{EventSource, EventStream, EventSubscription, Item, Notice, Parser, Select, TypedSubscription};
 
 use super::lane::Peer;
 use super::peers::body;
@@ -115,7 +115,7 @@ impl Peer for InPlaceRef {
 /// The source on a task, with one subscription to all types, for which it waits.
 pub(super) struct OnTask {
     _source: EventSource,
-    events: Subscription<Event>,
+    events: EventSubscription,
 }
 
 impl Peer for OnTask {
@@ -134,6 +134,30 @@ impl Peer for OnTask {
 
     async fn next(&mut self) -> Result<usize> {
         match self.events.next().await {
+            Some(event) => Ok(event?.data.len()),
+            None => fail("ended"),
+        }
+    }
+}
+
+/// The same source, whose listener is lent its events.
+pub(super) struct OnTaskRef(OnTask);
+
+impl Peer for OnTaskRef {
+    const NAME: &'static str = "netcomm-source-ref";
+
+    type Shared = Env;
+
+    fn shared() -> Result<Env> {
+        Ok(env())
+    }
+
+    async fn open(env: &Env, url: &str) -> Result<Self> {
+        Ok(Self(OnTask::open(env, url).await?))
+    }
+
+    async fn next(&mut self) -> Result<usize> {
+        match self.0.events.next_ref().await {
             Some(event) => Ok(event?.data.len()),
             None => fail("ended"),
         }

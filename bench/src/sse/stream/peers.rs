@@ -17,7 +17,7 @@ use sse_core::SseEvent;
 use tokio::net::TcpStream;
 
 use super::lane::{Lane, Peer, lane};
-use super::ours::{HyperNetcomm, InPlace, InPlaceJson, InPlaceRef, InPlaceRefJson, OnTask, OnTaskJson};
+use super::ours::{HyperNetcomm, InPlace, InPlaceJson, InPlaceRef, InPlaceRefJson, OnTask, OnTaskJson, OnTaskRef};
 use super::values::EventsourceJson;
 use crate::error::{Error, Result, fail};
 use crate::sse::corpus::Corpus;
@@ -32,6 +32,7 @@ static PEERS: &[Entry] = &[
     entry::<InPlace>(),
     entry::<InPlaceRef>(),
     entry::<OnTask>(),
+    entry::<OnTaskRef>(),
 ];
 
 /// Those that make a value of each event's data; ratios are to the first.
