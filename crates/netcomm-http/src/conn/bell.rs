@@ -40,7 +40,18 @@ struct Ear(Mutex<Listener>);
 struct Listener {
     /// The last task that listened. It is kept while nobody listens, for it is mostly the next one, too.
     waker: Option<Waker>,
-    listens: bool,
+    attention: Attention,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+enum Attention {
+    /// A ring wakes nobody.
+    #[default]
+    Nobody,
+    /// A ring wakes the task.
+    Listens,
+    /// A ring is told to the task should it listen again.
+    Busy { has_rung: bool },
 }
 
 impl Bell {
@@ -53,7 +64,7 @@ impl Bell {
     /// From now on a ring wakes this task, and no other.
     pub(super) fn listen(&self, waker: &Waker) {
         let mut listener = self.ear.lock();
-        listener.listens = true;
+        listener.attention = Attention::Listens;
         if !listener.waker.as_ref().is_some_and(|own| own.will_wake(waker)) {
             let left = listener.waker.replace(waker.clone());
             drop(listener);
@@ -63,7 +74,28 @@ impl Bell {
 
     /// From now on a ring wakes nobody.
     pub(super) fn hush(&self) {
-        self.ear.lock().listens = false;
+        self.ear.lock().attention = Attention::Nobody;
+    }
+
+    /// Who listened is busy: rings wait for it to [resume](Self::resume), or are forgotten when it hushes the bell instead.
+    pub(super) fn pause(&self) {
+        let mut listener = self.ear.lock();
+        if let Attention::Listens = listener.attention {
+            listener.attention = Attention::Busy { has_rung: false };
+        }
+    }
+
+    /// Who was busy listens again, and hears of what has rung meanwhile.
+    pub(super) fn resume(&self) {
+        let has_rung = {
+            let mut listener = self.ear.lock();
+            let Attention::Busy { has_rung } = listener.attention else { return };
+            listener.attention = Attention::Listens;
+            has_rung
+        };
+        if has_rung {
+            self.ear.wake_by_ref();
+        }
     }
 
     /// What the connection reads from its stream by.
@@ -119,8 +151,15 @@ impl Wake for Ear {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let waker = {
-            let listener = self.lock();
-            if listener.listens { listener.waker.clone() } else { None }
+            let mut listener = self.lock();
+            match &mut listener.attention {
+                Attention::Nobody => None,
+                Attention::Listens => listener.waker.clone(),
+                Attention::Busy { has_rung } => {
+                    *has_rung = true;
+                    None
+                }
+            }
         };
         if let Some(waker) = waker {
             waker.wake();
@@ -163,6 +202,33 @@ mod tests {
         bell.listen(&Waker::from(Arc::clone(&second)));
         ring();
         assert_eq!(woken(), (1, 2));
+    }
+
+    #[test]
+    fn who_is_busy_hears_later_and_once_or_never() {
+        let bell = Bell::new();
+        let ring = || bell.context().waker().wake_by_ref();
+        let task = Arc::<Woken>::default();
+        let woken = || task.0.load(Ordering::Relaxed);
+        bell.listen(&Waker::from(Arc::clone(&task)));
+        bell.pause();
+        ring();
+        ring();
+        assert_eq!(woken(), 0);
+        bell.resume();
+        assert_eq!(woken(), 1);
+        bell.pause();
+        bell.resume();
+        assert_eq!(woken(), 1, "nothing has rung");
+        ring();
+        assert_eq!(woken(), 2, "it listens again");
+        bell.pause();
+        ring();
+        bell.hush();
+        bell.resume();
+        bell.pause();
+        bell.resume();
+        assert_eq!(woken(), 2, "what was hushed is forgotten");
     }
 
     #[test]

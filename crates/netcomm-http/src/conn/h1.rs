@@ -305,11 +305,17 @@ pub(super) fn poll_body(
     if frame.is_pending()
         && let Some(lease) = lease
     {
+        let h1 = lease.h1_mut();
         match cx {
-            Some(cx) => lease.h1_mut().advance(cx),
-            None => lease.h1_mut().advance_quietly(),
+            Some(cx) => h1.advance(cx),
+            None => h1.advance_quietly(),
         }
+        // A frame that is taken rings for the next one, which is asked for anyway.
+        h1.bell.pause();
         frame = Pin::new(&mut *incoming).poll_frame(deaf);
+        if frame.is_pending() {
+            h1.bell.resume();
+        }
     }
     match frame {
         Poll::Ready(Some(Ok(frame))) => {

@@ -119,6 +119,23 @@ async fn every_piece_of_a_body_wakes_whoever_waits_for_it_wherever_it_is_read() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_piece_that_is_taken_wakes_nobody() {
+    let pieces = "5\r\nfirst\r\n6\r\nsecond\r\n5\r\nthird\r\n";
+    let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let stage = scripted(Script::new().request().send(format!("{head}{pieces}")).stall());
+    let mut response = stage.client().get("http://a.example/").send().await.unwrap();
+    let woken = Arc::<Woken>::default();
+    let waker = Waker::from(Arc::clone(&woken));
+    for expected in ["first", "second", "third"] {
+        let Poll::Ready(piece) = pin!(response.chunk()).poll(&mut Context::from_waker(&waker)) else {
+            panic!("{expected} is there");
+        };
+        assert_eq!(piece.unwrap().unwrap(), expected);
+    }
+    assert_eq!(woken.0.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_head_wakes_the_task_that_polled_last() {
     let gate = Gate::new();
     let stage = stage(ScriptedServer::builder().route("/", Reply::status(200).body("ok").held_by(&gate)));
