@@ -20,7 +20,8 @@ pub use queue::{Items, Queue};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Slow {
-    /// The connection stops reading until there is room: nothing is left out, and the peer has to wait.
+    /// The connection stops reading until there is room: nothing is left out, and the peer has to wait. Of a full queue a
+    /// sixteenth has to be taken, or sixteen items, before it reads on.
     Wait,
     /// The oldest item goes, and the listener is told how many went.
     DropOldest,
@@ -85,7 +86,16 @@ pub struct Subscription<T, Q: Queue<Item = T> = Items<T>> {
     feed: Arc<Feed<T, Q>>,
     /// What was taken in one go, to be handed out without a lock. It still counts as what waits.
     taken: Q,
+    /// What was handed out of it since the feed was told.
+    untold: Untold,
     leave: Option<Leave>,
+}
+
+/// What a feed is told of in one go: to tell it of each item would take longer than to hand it out.
+#[derive(Default)]
+struct Untold {
+    items: u32,
+    bytes: usize,
 }
 
 /// What is to be done when a listener leaves.
@@ -157,7 +167,7 @@ impl<T, Q: Queue<Item = T>> Subscription<T, Q> {
             taken_bytes: AtomicUsize::new(0),
             is_awaited: AtomicBool::new(false),
         });
-        (Self { feed: Arc::clone(&feed), taken: Q::default(), leave: None }, feed)
+        (Self { feed: Arc::clone(&feed), taken: Q::default(), untold: Untold::default(), leave: None }, feed)
     }
 
     /// The same, and `leave` is called after it is dropped.
@@ -206,7 +216,12 @@ impl<T, Q: Queue<Item = T>> Subscription<T, Q> {
     /// A queue whose first item counts as handed out from here on: whoever asks has to take it out.
     #[inline]
     pub fn taken(&mut self) -> &mut Q {
-        self.feed.handed_out(self.taken.len().saturating_sub(1), self.taken.first_bytes());
+        let left = self.taken.len().saturating_sub(1);
+        self.untold.items += 1;
+        self.untold.bytes += self.taken.first_bytes();
+        if left == 0 || self.feed.is_worth_telling(&self.untold) {
+            self.feed.handed_out(left, std::mem::take(&mut self.untold).bytes);
+        }
         &mut self.taken
     }
 
@@ -383,8 +398,15 @@ impl<T, Q: Queue<Item = T>> Feed<T, Q> {
         Poll::Ready(Some(Ok(())))
     }
 
-    /// So many items are left of those that were taken, and one of so many bytes is gone.
+    /// Whether as much was handed out as a sender that waits should wait for: a sixteenth of what may wait, or sixteen items.
     #[inline]
+    fn is_worth_telling(&self, untold: &Untold) -> bool {
+        untold.items >= STRIDE
+            || untold.items as usize >= self.limits.items / 16
+            || untold.bytes >= self.limits.bytes / 16
+    }
+
+    /// So many items are left of those that were taken, and so many bytes of them are gone.
     fn handed_out(&self, left: usize, bytes: usize) {
         let left_bytes = self.taken_bytes.load(Ordering::Relaxed) - bytes;
         self.taken_bytes.store(left_bytes, Ordering::Relaxed);
@@ -432,6 +454,9 @@ impl<T, Q: Queue<Item = T>> Feed<T, Q> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// So many items are handed out at most before a sender hears of room.
+const STRIDE: u32 = 16;
 
 /// Idle listeners are many: their numbers are small. Above that many items, only bytes bound what waits.
 fn narrow(items: usize) -> u32 {
@@ -532,6 +557,25 @@ mod tests {
         assert_eq!(feed.push(4, 10), Heard::Full);
         drop(subscription);
         assert!(feed.poll_room(&cx).is_ready());
+    }
+
+    #[test]
+    fn room_in_a_long_queue_is_told_by_the_sixteenth() {
+        for (items, told_after) in [(31, 1), (32, 2), (64, 4), (256, 16), (4096, 16)] {
+            let (mut subscription, feed) = Subscription::new(Listening::default().with_items(items as usize));
+            assert!((1..items).all(|item| feed.push(item, 1) == Heard::Yes));
+            assert_eq!(feed.push(items, 1), Heard::Full);
+            let counter = Arc::new(Counter::default());
+            let waker = Waker::from(Arc::clone(&counter));
+            let cx = Context::from_waker(&waker);
+            assert!(feed.poll_room(&cx).is_pending());
+            let taken = (1..=items).take_while(|item| {
+                assert_eq!(subscription.poll_item(&cx), Poll::Ready(Some(Ok(*item))));
+                counter.0.load(Ordering::Relaxed) == 0
+            });
+            assert_eq!(taken.count() + 1, told_after, "of {items}");
+            assert!(feed.poll_room(&cx).is_ready());
+        }
     }
 
     #[test]

@@ -43,10 +43,16 @@ impl Audience {
         self.has_lost
     }
 
+    /// Whether somebody has to make room before more may be read.
+    #[inline]
+    pub(super) fn is_full(&self) -> bool {
+        !self.full.is_empty()
+    }
+
     /// Waits until more may be read.
     #[inline]
     pub(super) fn poll_room(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !self.full.is_empty() {
+        if self.is_full() {
             self.full.retain(|feed| feed.poll_room(cx).is_pending());
         }
         if self.full.is_empty() { Poll::Ready(()) } else { Poll::Pending }

@@ -37,19 +37,20 @@ pub(crate) struct Log {
     is_lent: bool,
 }
 
-/// An event in the text, by how long its parts are.
+/// An event in the text, by how long its parts are, and all of them.
 #[derive(Clone, Copy)]
 struct Place {
     event_type: u32,
     id: u32,
     data: u32,
+    weight: u32,
 }
 
 /// In the place of a length: as of the event before.
 const SAME: u32 = u32::MAX;
 
 /// This event is no text.
-const WHOLE: Place = Place { event_type: SAME, id: SAME, data: u32::MAX };
+const WHOLE: Place = Place { event_type: SAME, id: SAME, data: u32::MAX, weight: 0 };
 
 #[derive(Clone, Debug, Default)]
 struct Names {
@@ -77,7 +78,8 @@ impl Log {
         let place = Place {
             event_type: push_name(&mut self.text, &mut self.back.event_type, event.event_type),
             id: push_name(&mut self.text, &mut self.back.id, event.id),
-            data: length(event.data),
+            data: length(event.data.len()),
+            weight: length(weight(event)),
         };
         self.text.push_str(event.data);
         self.places.push_back(place);
@@ -117,6 +119,11 @@ impl Log {
     fn pop_whole(&mut self) -> Option<Event> {
         self.drop_lent();
         self.whole.pop_front()
+    }
+
+    #[cold]
+    fn whole_bytes(&self) -> usize {
+        self.whole.get(usize::from(self.is_lent)).map_or(0, |event| weight(event.into()))
     }
 
     fn drop_lent(&mut self) {
@@ -197,18 +204,37 @@ impl Place {
 /// Adds a type or an id, unless it is the one at that place, and notes its place.
 #[inline]
 fn push_name(text: &mut String, known: &mut Range<usize>, name: &str) -> u32 {
-    if text[known.start..known.end] == *name {
+    if is_same(&text.as_bytes()[known.start..known.end], name.as_bytes()) {
         return SAME;
     }
     *known = text.len()..text.len() + name.len();
     text.push_str(name);
-    length(name)
+    length(name.len())
 }
 
-/// Of what is small.
+/// Whether two names are the same. Most are short: a call for each costs more than to look at them, and where they are
+/// empty, and so lie nowhere, some processors stumble over it.
 #[inline]
-fn length(text: &str) -> u32 {
-    u32::try_from(text.len()).unwrap_or(u32::MAX)
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len()
+        && match one.len() {
+            0 => true,
+            4..8 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
+            8..=16 => one.first_chunk::<8>() == other.first_chunk() && one.last_chunk::<8>() == other.last_chunk(),
+            _ => one == other,
+        }
+}
+
+/// Of what is [small](Log::copies).
+#[inline]
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// A name that was made for the event before, or is made for this one. It is kept for the next where that has the same.
+#[inline]
+fn name(made: &mut Option<Text>, is_kept: bool, make: impl FnOnce() -> Text) -> Text {
+    if is_kept { made.get_or_insert_with(make).clone() } else { made.take().unwrap_or_else(make) }
 }
 
 /// How many bytes an event weighs.
@@ -228,11 +254,7 @@ impl Queue for Log {
     #[inline]
     fn first_bytes(&self) -> usize {
         let Some(place) = self.places.front() else { return 0 };
-        if place.is_whole() {
-            return self.whole.get(usize::from(self.is_lent)).map_or(0, |event| weight(event.into()));
-        }
-        let name = |length, known: &Range<usize>| if length == SAME { known.len() } else { length as usize };
-        place.data as usize + name(place.event_type, &self.front.event_type) + name(place.id, &self.front.id)
+        if place.is_whole() { self.whole_bytes() } else { place.weight as usize }
     }
 
     /// Events that follow each other share their type, and their id if it is the same.
@@ -242,13 +264,15 @@ impl Queue for Log {
             return self.pop_whole();
         }
         let data = self.pass(place);
-        let Self { text, front, made, .. } = self;
-        let event_type = made.event_type.get_or_insert_with(|| match &text[front.event_type.clone()] {
-            MESSAGE => Text::from_static(MESSAGE),
-            other => other.into(),
-        });
-        let id = made.id.get_or_insert_with(|| text[front.id.clone()].into());
-        Some(Event { event_type: event_type.clone(), data: text[data].into(), id: id.clone() })
+        let Self { text, front, made, places, .. } = self;
+        let next = places.front().copied().unwrap_or(WHOLE);
+        let event_type =
+            name(&mut made.event_type, next.event_type == SAME, || match &text[front.event_type.clone()] {
+                MESSAGE => Text::from_static(MESSAGE),
+                other => other.into(),
+            });
+        let id = name(&mut made.id, next.id == SAME, || text[front.id.clone()].into());
+        Some(Event { event_type, data: text[data].into(), id })
     }
 
     fn move_first(&mut self, to: &mut Self) {
@@ -352,6 +376,20 @@ mod tests {
                 prop_assert_eq!(log.len(), model.len());
                 let bytes = model.front().map_or(0, |event| weight(EventRef::from(event)));
                 prop_assert_eq!(log.first_bytes(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_the_same_in_all_their_bytes() {
+        for length in 0..40 {
+            let name: Vec<u8> = (0..length).collect();
+            assert!(is_same(&name, &name.clone()));
+            assert!(!is_same(&name, &[&*name, &[length]].concat()));
+            for at in 0..name.len() {
+                let mut other = name.clone();
+                other[at] ^= 0x80;
+                assert!(!is_same(&name, &other), "{length} {at}");
             }
         }
     }

@@ -30,8 +30,16 @@ enum Turn {
     Over,
 }
 
-/// Events that are passed on before others of the runtime get their turn.
-const BATCH: usize = 1024;
+/// So many events are passed on between two looks at what the owner wants.
+const STRIDE: usize = 16;
+
+/// Strides before others of the runtime get their turn.
+const TURN: usize = 64;
+
+/// Pieces of the body before listeners take what is there, if each brought at least so many events; after one with fewer they
+/// take it at once. What waits stays small, and in the processor's cache.
+const PIECES: usize = 4;
+const BUSY: usize = 32;
 
 pub(super) struct Task {
     stream: EventStream,
@@ -82,8 +90,8 @@ impl Task {
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         // From here on an order wakes this task.
         self.obey(cx);
-        let mut has_delivered = false;
-        for _ in 0..BATCH {
+        let (mut pieces, mut events) = (0, 0);
+        for _ in 0..TURN {
             if !self.orders.is_empty() {
                 self.obey(cx);
             }
@@ -92,28 +100,44 @@ impl Task {
             }
             ready!(self.audience.poll_room(cx));
             self.look();
-            if let Some(event) = self.stream.at_hand(Log::copies) {
-                match event {
-                    AtHand::Lent(event) => self.audience.copy(event),
-                    AtHand::Taken(event) => self.audience.pass(&event),
-                }
-                has_delivered = true;
+            let delivered = self.deliver();
+            if delivered > 0 {
+                events += delivered;
                 continue;
             }
-            // Listeners take what is there before more is read: what waits stays small, and in the processor's cache.
-            if has_delivered {
-                break;
+            if events > 0 {
+                pieces += 1;
+                if pieces == PIECES || events < BUSY {
+                    break;
+                }
+                events = 0;
             }
             match ready!(self.stream.poll_notice(cx)) {
                 Some(Notice::Event(event)) => {
                     self.audience.pass(&event);
-                    has_delivered = true;
+                    events += 1;
                 }
                 Some(notice) => self.tell(&notice),
                 None => return Poll::Ready(Turn::Over),
             }
         }
         Poll::Ready(Turn::GiveWay)
+    }
+
+    /// Passes on what is at hand, up to a stride and while there is room. How many events that was.
+    #[inline]
+    fn deliver(&mut self) -> usize {
+        for count in 0..STRIDE {
+            match self.stream.at_hand(Log::copies) {
+                Some(AtHand::Lent(event)) => self.audience.copy(event),
+                Some(AtHand::Taken(event)) => self.audience.pass(&event),
+                None => return count,
+            }
+            if self.audience.is_full() {
+                return count + 1;
+            }
+        }
+        STRIDE
     }
 
     /// Does what was ordered so far.
