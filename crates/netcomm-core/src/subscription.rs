@@ -407,6 +407,7 @@ impl<T, Q: Queue<Item = T>> Feed<T, Q> {
     }
 
     /// So many items are left of those that were taken, and so many bytes of them are gone.
+    #[inline(never)]
     fn handed_out(&self, left: usize, bytes: usize) {
         let left_bytes = self.taken_bytes.load(Ordering::Relaxed) - bytes;
         self.taken_bytes.store(left_bytes, Ordering::Relaxed);

@@ -204,9 +204,11 @@ impl Place {
 /// Adds a type or an id, unless it is the one at that place, and notes its place.
 #[inline]
 fn push_name(text: &mut String, known: &mut Range<usize>, name: &str) -> u32 {
-    if is_same(&text.as_bytes()[known.start..known.end], name.as_bytes()) {
-        return SAME;
-    }
+    if is_same(&text.as_bytes()[known.start..known.end], name.as_bytes()) { SAME } else { add_name(text, known, name) }
+}
+
+#[inline(never)]
+fn add_name(text: &mut String, known: &mut Range<usize>, name: &str) -> u32 {
     *known = text.len()..text.len() + name.len();
     text.push_str(name);
     length(name.len())
