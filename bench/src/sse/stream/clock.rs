@@ -26,6 +26,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("netcomm", Target::RatioAtMost(0.35)),
     ("netcomm-ref", Target::RatioAtMost(0.35)),
     ("netcomm-source", Target::RatioAtMost(0.35)),
+    ("netcomm-source-ref", Target::RatioAtMost(0.35)),
 ];
 
 /// What a process says of its stream.

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 
 use super::lane::{Lane, Peer, lane};
 use super::ours::{HyperNetcomm, InPlace, InPlaceJson, InPlaceRef, InPlaceRefJson, OnTask, OnTaskJson, OnTaskRef};
-use super::values::EventsourceJson;
+use super::values::{EventsourceJson, JsonAlone};
 use crate::error::{Error, Result, fail};
 use crate::sse::corpus::Corpus;
 
@@ -36,8 +36,13 @@ static PEERS: &[Entry] = &[
 ];
 
 /// Those that make a value of each event's data; ratios are to the first.
-static PEERS_OF_VALUES: &[Entry] =
-    &[entry::<EventsourceJson>(), entry::<InPlaceJson>(), entry::<InPlaceRefJson>(), entry::<OnTaskJson>()];
+static PEERS_OF_VALUES: &[Entry] = &[
+    entry::<EventsourceJson>(),
+    entry::<JsonAlone>(),
+    entry::<InPlaceJson>(),
+    entry::<InPlaceRefJson>(),
+    entry::<OnTaskJson>(),
+];
 
 struct Entry {
     name: &'static str,

@@ -81,6 +81,40 @@ impl Peer for EventsourceJson {
     }
 }
 
+/// The values alone: each event's data read from memory, where it lies. What is above it is a client's own.
+pub(super) struct JsonAlone;
+
+impl Peer for JsonAlone {
+    const NAME: &'static str = "json-alone";
+
+    type Shared = ();
+
+    fn shared() -> Result<()> {
+        Ok(())
+    }
+
+    async fn open((): &(), _: &str) -> Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Result<usize> {
+        fail("it has no stream")
+    }
+
+    async fn read(&mut self, corpus: &Corpus) -> Result<()> {
+        let (mut events, mut last) = (0, 0);
+        let text = std::str::from_utf8(&corpus.text)?;
+        for data in text.lines().filter_map(|line| line.strip_prefix("data: ")) {
+            last = serde_json::from_str::<Value>(data)?.sum();
+            events += 1;
+        }
+        if (events, last) != (corpus.totals.events, last_of(corpus)?.sum()) {
+            return fail(format!("the last of {events} came to {last}"));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
