@@ -32,13 +32,13 @@ pub fn parser(data: &[u8]) {
 }
 
 /// The stream in chunks of these sizes, again and again; at once without any.
-pub(crate) fn cut(stream: &[u8], sizes: &[u8]) -> Vec<Bytes> {
+pub(crate) fn cut(stream: &[u8], sizes: &[impl Copy + Into<usize>]) -> Vec<Bytes> {
     let (mut rest, mut chunks) = (stream, Vec::new());
     for &size in sizes.iter().cycle() {
         if rest.is_empty() {
             break;
         }
-        let (chunk, after) = rest.split_at(usize::from(size).max(1).min(rest.len()));
+        let (chunk, after) = rest.split_at(size.into().max(1).min(rest.len()));
         chunks.push(Bytes::copy_from_slice(chunk));
         rest = after;
     }

@@ -8,6 +8,7 @@ mod data;
 mod eol;
 mod error;
 mod field;
+mod gathered;
 mod item;
 mod item_ref;
 mod last_id;
@@ -128,7 +129,7 @@ impl Parser {
         if filter.is_some() {
             self.chunk.look_at_parts();
         }
-        self.open.types.set_filter(filter);
+        self.open.set_filter(filter);
     }
 
     /// Adds what comes next, without a copy, behind what was not taken yet. After an error that ends the stream it is

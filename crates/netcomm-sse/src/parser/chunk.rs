@@ -71,7 +71,7 @@ impl Chunk {
     #[cold]
     fn look(&mut self) {
         self.is_looked_at = true;
-        let from = self.bytes.iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count();
+        let from = text::continued(&self.bytes);
         // No line ends in these.
         let to = self.bytes.iter().rposition(u8::is_ascii).map_or(from, |last| last + 1);
         #[cfg(test)]

@@ -4,25 +4,22 @@ use bytes::Bytes;
 use netcomm_core::Text;
 
 use super::chunk::Chunk;
-use super::text::{self, SPARE_BYTES};
+use super::gathered::Gathered;
+use super::text;
 
 /// So much is copied rather than to keep a chunk for it that is used up.
 const UNKEPT_BYTES: usize = 1024;
-/// So much of what was gathered is copied rather than given away: to see whether bytes are text is several times as fast as
-/// to see it of bytes that become a `Text` in place, and the next event needs the memory.
-const COPIED_BYTES: usize = 64 * 1024;
 
-/// Lines of data: a place in the chunk as long as there is one line in one chunk, else gathered in one buffer. As they came
-/// from the wire: whether they are text is seen when they are taken, so that what nobody takes costs no look.
+/// Lines of data: a place in the chunk as long as there is one line in one chunk, else gathered.
 #[derive(Default)]
 pub(super) struct Data {
     held: Held,
     /// Lines so far; what was lent last where there is none.
-    gathered: Vec<u8>,
+    gathered: Gathered,
     /// One line, of a chunk that is used up; or what was lent last.
     kept: Bytes,
-    /// How long the last gathered data was: the next is often as long.
-    hint: usize,
+    /// What is gathered may be dropped unseen.
+    is_raw: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -37,6 +34,11 @@ enum Held {
 }
 
 impl Data {
+    /// Whether what is gathered from now on may be dropped unseen.
+    pub(super) fn set_raw(&mut self, is_raw: bool) {
+        self.is_raw = is_raw;
+    }
+
     /// Whether there was no line.
     #[inline]
     pub(super) fn is_none(&self) -> bool {
@@ -87,23 +89,22 @@ impl Data {
             }
             Held::Kept => {
                 self.begin(self.kept.len() + 1 + in_sight);
-                self.gathered.extend_from_slice(&std::mem::take(&mut self.kept));
+                self.gathered.push(&std::mem::take(&mut self.kept));
             }
             Held::Gathered => {}
         }
-        self.gathered.push(b'\n');
+        self.gathered.push_line_end();
     }
 
     /// Begins to gather.
     fn begin(&mut self, known: usize) {
-        self.gathered.clear();
-        self.gathered.reserve(known.max(self.hint));
+        self.gathered.begin(known, self.is_raw);
     }
 
     /// A part of the line that was opened.
     #[inline]
     pub(super) fn part(&mut self, part: &[u8]) {
-        self.gathered.extend_from_slice(part);
+        self.gathered.push(part);
     }
 
     /// The chunk is used up.
@@ -125,11 +126,7 @@ impl Data {
             self.kept = Bytes::new();
         }
         if !matches!(self.held, Held::Gathered) {
-            self.gathered.clear();
-            // Given back, not shrunk: allocators learn from what is freed that the next may be as large.
-            if self.gathered.capacity() > SPARE_BYTES {
-                self.gathered = Vec::new();
-            }
+            self.gathered.rest();
         }
     }
 
@@ -149,17 +146,7 @@ impl Data {
             let kept = std::mem::take(&mut self.kept);
             return text::part(&kept, 0, kept.len());
         }
-        self.hint = self.gathered.len();
-        if self.gathered.len() <= COPIED_BYTES {
-            return text::copy(&self.gathered);
-        }
-        let mut gathered = std::mem::take(&mut self.gathered);
-        // Whoever keeps the event shall not keep what a guess was too large.
-        if gathered.capacity() / 2 > gathered.len() {
-            gathered.shrink_to_fit();
-        }
-        let gathered = gathered.into();
-        text::part(&gathered, 0, gathered.len())
+        self.gathered.take()
     }
 
     /// All of it, as text which lies where it came to be, else in `repaired`, until the next line of data comes.
@@ -177,8 +164,7 @@ impl Data {
         if let Held::Kept = std::mem::take(&mut self.held) {
             return text::lend(&self.kept, repaired);
         }
-        self.hint = self.gathered.len();
-        text::lend(&self.gathered, repaired)
+        self.gathered.lend(repaired)
     }
 
     /// Nobody wants it.

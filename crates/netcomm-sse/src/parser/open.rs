@@ -10,7 +10,7 @@ use super::field::Field;
 use super::item_ref::EventRef;
 use super::last_id::LastId;
 use super::text;
-use super::types::{Kind, Types};
+use super::types::{Filter, Kind, Types};
 use crate::event::Event;
 use crate::limits::Limits;
 
@@ -123,6 +123,12 @@ impl Open {
         let add = |sum: u64, digit: &u8| sum.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
         self.retry_millis = value.iter().fold(0, add);
         Some(Found::Retry)
+    }
+
+    /// Data of types that are not wanted is dropped unseen.
+    pub(super) fn set_filter(&mut self, filter: Option<Filter>) {
+        self.data.set_raw(filter.is_some());
+        self.types.set_filter(filter);
     }
 
     pub(super) fn set_limits(&mut self, limits: Limits) {

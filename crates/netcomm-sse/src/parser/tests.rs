@@ -17,7 +17,7 @@ use crate::fuzz::{self, cut, read_chunks, read_lent, reference};
 /// What comes of a stream, however it is cut.
 fn read(new: impl Fn() -> Parser, stream: &[u8]) -> Vec<Result<Item, ParseError>> {
     let whole = read_chunks(new(), &[Bytes::copy_from_slice(stream)]);
-    for sizes in [&[1][..], &[2], &[1, 3], &[7, 5], &[20]] {
+    for sizes in [&[1u8][..], &[2], &[1, 3], &[7, 5], &[20]] {
         assert_eq!(read_chunks(new(), &cut(stream, sizes)), whole, "cut into {sizes:?}");
         assert_eq!(read_lent(new(), &cut(stream, sizes), |_| true), whole, "lent, cut into {sizes:?}");
     }
@@ -227,6 +227,21 @@ proptest! {
         let parser = Parser::new().with_comments(comments);
         let (items, id) = reference(&stream, comments, "");
         prop_assert_eq!(read_chunks(parser, &cut(&stream, &sizes)), (items.into_iter().map(Ok).collect(), id));
+    }
+
+    #[test]
+    fn large_data_is_what_the_standard_says_however_it_is_cut(
+        streams in vec(streams(), 1..4),
+        lines in vec("(data: )?[a-zκ—\u{1f4a9}]{500,3000}", 1..4),
+        sizes in vec(1..2000u16, 1..8),
+    ) {
+        let mut stream: Vec<_> = streams.iter().zip(&lines).flat_map(|(some, line)| [some, line.as_bytes()].concat()).collect();
+        stream.extend(b"\n\n");
+        let chunks = cut(&stream, &sizes);
+        let (items, id) = reference(&stream, false, "");
+        let read = (items.into_iter().map(Ok).collect(), id);
+        prop_assert_eq!(&read_chunks(Parser::new(), &chunks), &read);
+        prop_assert_eq!(&read_lent(Parser::new(), &chunks, |_| true), &read);
     }
 
     #[test]

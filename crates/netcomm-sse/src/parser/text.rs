@@ -11,10 +11,32 @@ pub(super) const SPARE_BYTES: usize = 1024;
 
 /// The bytes, if they are text.
 #[inline]
-fn check(bytes: &[u8]) -> Option<&str> {
+pub(super) fn check(bytes: &[u8]) -> Option<&str> {
     #[cfg(test)]
     tests::count(bytes.len());
     simdutf8::basic::from_utf8(bytes).ok()
+}
+
+/// How many bytes at the end may be a character that goes on behind them.
+#[inline]
+pub(super) fn unfinished(bytes: &[u8]) -> usize {
+    // Of four bytes at most, the last is not there.
+    for (index, &byte) in bytes.iter().rev().take(3).enumerate() {
+        let character = match byte {
+            ..0x80 => return 0,
+            0x80..0xc0 => continue,
+            0xc0..0xe0 => 2,
+            0xe0..0xf0 => 3,
+            0xf0.. => 4,
+        };
+        return if index + 1 < character { index + 1 } else { 0 };
+    }
+    0
+}
+
+/// How many bytes at the beginning may belong to a character that begins before them.
+pub(super) fn continued(bytes: &[u8]) -> usize {
+    bytes.iter().take(3).take_while(|&&byte| byte & 0xc0 == 0x80).count()
 }
 
 /// That part, as a view unless it is small.

@@ -105,7 +105,7 @@ fn data_that_is_not_wanted_is_not_read_as_text() {
     // The type comes last.
     let block = b"data: \xff\ndata: \xff\nevent: unwanted\n\n";
     checked();
-    for sizes in [&[3][..], &[11], &[]] {
+    for sizes in [&[3u8][..], &[11], &[]] {
         let mut parser = Parser::new();
         parser.set_filter(Some(Arc::new(|name| name != "unwanted")));
         parser.feed("event: unwanted\n\n");
