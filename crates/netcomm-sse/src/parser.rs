@@ -132,18 +132,21 @@ impl Parser {
         self.open.set_filter(filter);
     }
 
-    /// Adds what comes next, without a copy, behind what was not taken yet. After an error that ends the stream it is
-    /// dropped.
+    /// Adds what comes next, without a copy but of the middle of a line of data, behind what was not taken yet. After an error
+    /// that ends the stream it is dropped.
     pub fn feed(&mut self, chunk: impl Into<Bytes>) {
         let chunk = chunk.into();
         if self.has_failed || chunk.is_empty() {
             return;
         }
-        // As where each chunk is read before the next comes.
-        if self.chunk.is_empty() && self.waiting.is_empty() {
-            self.read(chunk);
-        } else {
+        if !self.chunk.is_empty() {
             self.waiting.push_back(chunk);
+            return;
+        }
+        // As where each chunk is read before the next comes. The middle of a line says nothing, so it need not be kept.
+        let at = self.open.middle(&mut self.cut, &chunk);
+        if at < chunk.len() {
+            self.read(chunk, at);
         }
     }
 
@@ -274,16 +277,23 @@ impl Parser {
         self.bom == BOM.len() && !self.skip_lf && !self.cut.is_some()
     }
 
-    fn read(&mut self, chunk: Bytes) {
-        self.at = 0;
+    /// Begins to read a chunk, from there on.
+    fn read(&mut self, chunk: Bytes, at: usize) {
+        self.at = at;
         self.chunk = Chunk::new(chunk, !self.open.types.is_filtered());
     }
 
-    #[inline(never)]
+    #[inline]
     fn next_chunk(&mut self) -> bool {
+        // Without one, nothing waits, and all is at rest.
+        !self.chunk.is_empty() && self.next_of_waiting()
+    }
+
+    #[inline(never)]
+    fn next_of_waiting(&mut self) -> bool {
         self.open.leave(&self.chunk);
         if let Some(chunk) = self.waiting.pop_front() {
-            self.read(chunk);
+            self.read(chunk, 0);
             return true;
         }
         self.at = 0;
@@ -365,6 +375,7 @@ impl Parser {
         if !cut.is_some() {
             return None;
         }
+        *at += open.middle(cut, &chunk[*at..]);
         let rest = &chunk[*at..];
         let end = if cut.seen < LONG_BYTES { eol::find(rest) } else { eol::find_far(rest) };
         let part = &rest[..end.unwrap_or(rest.len())];

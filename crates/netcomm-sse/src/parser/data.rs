@@ -4,11 +4,14 @@ use bytes::Bytes;
 use netcomm_core::Text;
 
 use super::chunk::Chunk;
+use super::eol;
 use super::gathered::Gathered;
 use super::text;
 
 /// So much is copied rather than to keep a chunk for it that is used up.
 const UNKEPT_BYTES: usize = 1024;
+/// So much is looked through for its end, and then stored while it is near.
+const BLOCK_BYTES: usize = 2 * 1024;
 
 /// Lines of data: a place in the chunk as long as there is one line in one chunk, else gathered.
 #[derive(Default)]
@@ -105,6 +108,22 @@ impl Data {
     #[inline]
     pub(super) fn part(&mut self, part: &[u8]) {
         self.gathered.push(part);
+    }
+
+    /// The line that was opened goes on, up to an end or to that of these bytes; how far that is.
+    #[inline(never)]
+    pub(super) fn middle(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            let block = &bytes[at..bytes.len().min(at + BLOCK_BYTES)];
+            let end = eol::find_far(block);
+            let part = &block[..end.unwrap_or(block.len())];
+            self.part(part);
+            at += part.len();
+            if end.is_some() || at == bytes.len() {
+                return at;
+            }
+        }
     }
 
     /// The chunk is used up.

@@ -164,20 +164,26 @@ impl Open {
         }
     }
 
+    /// The middle of a line of data: all up to the end of the line or the chunk; how much that was. Nothing where it may be
+    /// too much.
+    #[inline]
+    pub(super) fn middle(&mut self, cut: &mut Cut, chunk: &[u8]) -> usize {
+        if !cut.is_in_data()
+            || self.is_spoiled
+            || chunk.len() > self.limits.line_bytes.saturating_sub(cut.seen)
+            || chunk.len() > self.data.left(self.limits.event_bytes)
+        {
+            return 0;
+        }
+        let at = self.data.middle(chunk);
+        cut.seen += at;
+        at
+    }
+
     /// More of a line that is cut.
     #[inline(never)]
     pub(super) fn push(&mut self, cut: &mut Cut, chunk: &[u8], part: &[u8]) -> Option<Found> {
         let line_bytes = cut.seen + part.len();
-        // The middle of data that comes in many parts.
-        if cut.is_in_data()
-            && !self.is_spoiled
-            && line_bytes <= self.limits.line_bytes
-            && part.len() <= self.data.left(self.limits.event_bytes)
-        {
-            self.data.part(part);
-            cut.seen = line_bytes;
-            return None;
-        }
         let (mut rest, mut first) = (part, None);
         if cut.is_name() {
             let found = cut.name(part);

@@ -46,6 +46,21 @@ fn no_byte_is_looked_at_again() {
 }
 
 #[test]
+fn the_middle_of_a_line_of_data_keeps_no_chunk() {
+    let mut parser = Parser::new();
+    parser.feed("data: 1");
+    assert!(parser.next_item().is_none());
+    for bytes in [1, 100, 10_000] {
+        let chunk = Bytes::from("x".repeat(bytes));
+        parser.feed(chunk.clone());
+        assert!(chunk.is_unique(), "{bytes}");
+        assert_eq!(parser.next_item(), None);
+    }
+    parser.feed("x\n\n");
+    assert_eq!(parser.next_item(), Some(message(&format!("1{}", "x".repeat(10_102)))));
+}
+
+#[test]
 fn what_is_not_wanted_is_not_stored() {
     let mut parser = Parser::new();
     for line in [": ", "unknown: ", "unknown"] {

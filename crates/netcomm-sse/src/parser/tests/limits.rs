@@ -97,3 +97,13 @@ fn a_block_that_is_too_large_can_be_passed_over() {
         ]
     );
 }
+
+#[test]
+fn a_limit_that_comes_late_holds_for_the_line_that_is_cut() {
+    let mut parser = Parser::new();
+    parser.feed("data: 12345");
+    assert_eq!(parser.next_item(), None);
+    parser = parser.with_limits(Limits::default().with_line_bytes(8));
+    parser.feed("6");
+    assert_eq!(parser.next_item(), Some(too_large(Large::Line, 8)));
+}
