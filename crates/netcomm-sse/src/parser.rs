@@ -240,8 +240,14 @@ impl Parser {
     }
 
     /// The next thing to be told. Whoever asks has to take it before anything else is asked of the parser.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn find(&mut self) -> Option<Found> {
+        // Without a chunk nothing waits, and all is at rest.
+        if self.chunk.is_empty() { None } else { self.find_in_chunks() }
+    }
+
+    #[inline(never)]
+    fn find_in_chunks(&mut self) -> Option<Found> {
         loop {
             if self.at == self.chunk.len() && !self.next_chunk() {
                 return None;
@@ -283,14 +289,8 @@ impl Parser {
         self.chunk = Chunk::new(chunk, !self.open.types.is_filtered());
     }
 
-    #[inline]
-    fn next_chunk(&mut self) -> bool {
-        // Without one, nothing waits, and all is at rest.
-        !self.chunk.is_empty() && self.next_of_waiting()
-    }
-
     #[inline(never)]
-    fn next_of_waiting(&mut self) -> bool {
+    fn next_chunk(&mut self) -> bool {
         self.open.leave(&self.chunk);
         if let Some(chunk) = self.waiting.pop_front() {
             self.read(chunk, 0);

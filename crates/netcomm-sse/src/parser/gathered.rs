@@ -64,7 +64,7 @@ impl Gathered {
     }
 
     /// Adds a part that is looked at here and now.
-    #[inline(never)]
+    #[inline]
     fn push_large(&mut self, part: &[u8]) {
         let part = if self.raw.is_empty() { part } else { self.complete(part) };
         let (whole, cut) = part.split_at(part.len() - text::unfinished(part));
