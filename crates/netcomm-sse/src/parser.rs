@@ -40,9 +40,6 @@ pub(crate) use types::Kind;
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-/// A line of which so much was seen without its end is likely to go on.
-const LONG_BYTES: usize = 512;
-
 /// So many waiting chunks need no memory that would not stay anyhow.
 const SPARE_CHUNKS: usize = 32;
 
@@ -322,9 +319,10 @@ impl Parser {
                 continue;
             }
             let (mut field, mut value) = Field::at_start(rest);
-            let Some(end) = eol::find(&rest[value..]).map(|end| value + end) else {
+            let near = eol::find_near(&rest[value..]);
+            let Some(end) = near.or_else(|| open.far_end(cut, field, rest, value)).map(|end| value + end) else {
                 at = chunk.len();
-                if rest.is_empty() {
+                if rest.is_empty() || cut.is_some() {
                     break None;
                 }
                 cut.begin();
@@ -377,7 +375,7 @@ impl Parser {
         }
         *at += open.middle(cut, &chunk[*at..]);
         let rest = &chunk[*at..];
-        let end = if cut.seen < LONG_BYTES { eol::find(rest) } else { eol::find_far(rest) };
+        let end = eol::find(rest);
         let part = &rest[..end.unwrap_or(rest.len())];
         *at += part.len();
         if !part.is_empty()

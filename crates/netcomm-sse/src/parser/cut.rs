@@ -48,6 +48,13 @@ impl Cut {
         self.value.clear();
     }
 
+    /// The same of data, of which so much was seen, up to a part of its value.
+    pub(super) fn begin_data(&mut self, seen: usize) {
+        self.at = At::Value { field: Field::Data, is_first: false };
+        self.seen = seen;
+        self.value.clear();
+    }
+
     /// The rest of the line says nothing.
     pub(super) fn ignore(&mut self) {
         self.at = At::Value { field: Field::Unknown, is_first: false };

@@ -11,7 +11,7 @@ use super::text;
 /// So much is copied rather than to keep a chunk for it that is used up.
 const UNKEPT_BYTES: usize = 1024;
 /// So much is looked through for its end, and then stored while it is near.
-const BLOCK_BYTES: usize = 2 * 1024;
+const BLOCK_BYTES: usize = eol::NEAR_BYTES;
 
 /// Lines of data: a place in the chunk as long as there is one line in one chunk, else gathered.
 #[derive(Default)]
@@ -116,7 +116,7 @@ impl Data {
         let mut at = 0;
         loop {
             let block = &bytes[at..bytes.len().min(at + BLOCK_BYTES)];
-            let end = eol::find_far(block);
+            let end = eol::find(block);
             let part = &block[..end.unwrap_or(block.len())];
             self.part(part);
             at += part.len();
@@ -124,6 +124,26 @@ impl Data {
                 return at;
             }
         }
+    }
+
+    /// Whether a line of which so many bytes are in sight, and no end yet, is likely to be cut: the last that was gathered
+    /// was longer.
+    pub(super) fn is_likely_cut(&self, in_sight: usize) -> bool {
+        self.is_none() && in_sight < self.gathered.hint()
+    }
+
+    /// The same line, gathered while it is looked through: how far its end is, if it is there after all. The line is for
+    /// [`line`](Self::line) then.
+    pub(super) fn far_line(&mut self, near: &[u8], far: &[u8]) -> Option<usize> {
+        self.open_line(&[], near.len() + far.len());
+        self.part(near);
+        let at = self.middle(far);
+        if at == far.len() {
+            return None;
+        }
+        self.clear();
+        self.gathered.forget_hint();
+        Some(near.len() + at)
     }
 
     /// The chunk is used up.

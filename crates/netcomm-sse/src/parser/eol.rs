@@ -2,9 +2,11 @@
 
 use memchr::memchr2;
 
+/// An end is near up to here.
+pub(super) const NEAR_BYTES: usize = 2 * 1024;
 /// So far a line is looked at a word at a time, and then so far a block at a time.
-const NEAR: usize = 24;
-const FAR: usize = 128;
+const BY_WORDS: usize = 24;
+const BY_BLOCKS: usize = 128;
 const WORD: usize = 8;
 const BLOCK: usize = 32;
 /// The byte after a carriage return.
@@ -13,17 +15,17 @@ const BELOW: u8 = b'\r' + 1;
 const BELOWS: u64 = u64::from_le_bytes([BELOW; WORD]);
 const HIGHS: u64 = u64::from_le_bytes([0x80; WORD]);
 
-/// The place of the first CR or LF.
+/// The place of the first CR or LF, if it is near.
 #[inline]
-pub(super) fn find(bytes: &[u8]) -> Option<usize> {
+pub(super) fn find_near(bytes: &[u8]) -> Option<usize> {
     let found = search(bytes);
     #[cfg(test)]
-    tests::count(found.map_or(bytes.len(), |at| at + 1));
+    tests::count(found.map_or_else(|| bytes.len().min(NEAR_BYTES), |at| at + 1));
     found
 }
 
-/// The same of what is likely to be long.
-pub(super) fn find_far(bytes: &[u8]) -> Option<usize> {
+/// The place of the first of them, however far it is.
+pub(super) fn find(bytes: &[u8]) -> Option<usize> {
     let found = memchr2(b'\n', b'\r', bytes);
     #[cfg(test)]
     tests::count(found.map_or(bytes.len(), |at| at + 1));
@@ -34,7 +36,7 @@ pub(super) fn find_far(bytes: &[u8]) -> Option<usize> {
 #[inline]
 fn search(bytes: &[u8]) -> Option<usize> {
     let mut at = 0;
-    while at < NEAR
+    while at < BY_WORDS
         && let Some(word) = bytes[at..].first_chunk::<WORD>()
     {
         if let Some(low) = low_in(*word) {
@@ -47,7 +49,7 @@ fn search(bytes: &[u8]) -> Option<usize> {
 
 #[inline(never)]
 fn search_far(bytes: &[u8], mut at: usize) -> Option<usize> {
-    while at < FAR
+    while at < BY_BLOCKS
         && let Some(block) = bytes[at..].first_chunk::<BLOCK>()
     {
         // Without a way out in between, so that it is done by few wide instructions.
@@ -81,7 +83,7 @@ fn end_from(bytes: &[u8], at: usize) -> Option<usize> {
 
 #[inline(never)]
 fn search_on(bytes: &[u8], from: usize) -> Option<usize> {
-    memchr2(b'\n', b'\r', &bytes[from..]).map(|at| from + at)
+    memchr2(b'\n', b'\r', &bytes[from..bytes.len().min(NEAR_BYTES)]).map(|at| from + at)
 }
 
 #[cfg(test)]
@@ -115,12 +117,13 @@ pub(super) mod tests {
             (b"a\0\x0b\x0c\x0e\n123456", Some(5)),
             (b"\x8a\x8d\xff\xfe\x80\x0e\x7f \n", Some(8)),
         ] {
-            assert_eq!(find(bytes), end, "{bytes:?}");
+            assert_eq!((find_near(bytes), find(bytes)), (end, end), "{bytes:?}");
         }
-        let mut long = [b'x'; 1000];
-        assert_eq!(find(&long), None);
+        let mut long = [b'x'; NEAR_BYTES + 100];
+        assert_eq!((find_near(&long), find(&long)), (None, None));
         for at in 0..long.len() {
             long[at] = b'\r';
+            assert_eq!(find_near(&long), Some(at).filter(|&at| at < NEAR_BYTES));
             assert_eq!(find(&long), Some(at));
             long[at] = if at % 100 == 99 { b'\t' } else { b'x' };
         }
@@ -129,7 +132,7 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn as_byte_by_byte(bytes in prop::collection::vec(prop_oneof![30 => any::<u8>(), 1 => Just(b'\t'), 1 => Just(b'\n')], 0..700)) {
-            prop_assert_eq!(find(&bytes), bytes.iter().position(|b| matches!(b, b'\n' | b'\r')));
+            prop_assert_eq!(find_near(&bytes), bytes.iter().position(|b| matches!(b, b'\n' | b'\r')));
         }
     }
 }

@@ -53,6 +53,16 @@ impl Gathered {
         self.raw.push(b'\n');
     }
 
+    /// How many bytes there were the last time.
+    pub(super) fn hint(&self) -> usize {
+        self.hint
+    }
+
+    /// It was no good guess.
+    pub(super) fn forget_hint(&mut self) {
+        self.hint = 0;
+    }
+
     /// Adds a part.
     #[inline]
     pub(super) fn push(&mut self, part: &[u8]) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::chunk::Chunk;
 use super::cut::Cut;
 use super::data::Data;
+use super::eol;
 use super::error::{Large, ParseError};
 use super::field::Field;
 use super::item_ref::EventRef;
@@ -178,6 +179,21 @@ impl Open {
         let at = self.data.middle(chunk);
         cut.seen += at;
         at
+    }
+
+    /// The end of a line where it is not near. A line that has none is cut then, if it is gathered already.
+    #[inline(never)]
+    pub(super) fn far_end(&mut self, cut: &mut Cut, field: Field, line: &[u8], value_at: usize) -> Option<usize> {
+        let (near, far) = line[value_at..].split_at_checked(eol::NEAR_BYTES)?;
+        let may_be_gathered = field == Field::Data && !self.is_spoiled && line.len() <= self.small_bytes;
+        if !may_be_gathered || !self.data.is_likely_cut(line.len() - value_at) {
+            return eol::find(far).map(|at| near.len() + at);
+        }
+        let end = self.data.far_line(near, far);
+        if end.is_none() {
+            cut.begin_data(line.len());
+        }
+        end
     }
 
     /// More of a line that is cut.

@@ -232,16 +232,22 @@ proptest! {
     #[test]
     fn large_data_is_what_the_standard_says_however_it_is_cut(
         streams in vec(streams(), 1..4),
-        lines in vec("(data: )?[a-zκ—\u{1f4a9}]{500,3000}", 1..4),
-        sizes in vec(1..2000u16, 1..8),
+        lines in vec("(data: )?[a-zκ—\u{1f4a9}]{500,6000}", 1..6),
+        sizes in vec(prop_oneof![1..2000u16, 1..20_000u16], 1..8),
+        limit in 1000..20_000usize,
     ) {
-        let mut stream: Vec<_> = streams.iter().zip(&lines).flat_map(|(some, line)| [some, line.as_bytes()].concat()).collect();
+        let mut stream: Vec<_> = streams.iter().cycle().zip(&lines).flat_map(|(some, line)| [some, line.as_bytes()].concat()).collect();
         stream.extend(b"\n\n");
         let chunks = cut(&stream, &sizes);
         let (items, id) = reference(&stream, false, "");
         let read = (items.into_iter().map(Ok).collect(), id);
         prop_assert_eq!(&read_chunks(Parser::new(), &chunks), &read);
         prop_assert_eq!(&read_lent(Parser::new(), &chunks, |_| true), &read);
+        let limits = Limits::default().with_line_bytes(limit).with_event_bytes(limit * 2).with_oversize(Oversize::Skip);
+        let limited = || Parser::new().with_limits(limits);
+        let whole = read_chunks(limited(), &[Bytes::copy_from_slice(&stream)]);
+        prop_assert_eq!(&read_chunks(limited(), &chunks), &whole);
+        prop_assert_eq!(&read_lent(limited(), &chunks, |at| at % 2 > 0), &whole);
     }
 
     #[test]

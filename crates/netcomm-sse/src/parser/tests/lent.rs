@@ -26,6 +26,22 @@ fn data_that_one_chunk_holds_lies_there() {
 }
 
 #[test]
+fn data_that_was_expected_to_be_cut_and_is_not_lies_in_its_chunk() {
+    let long = "x".repeat(10_000);
+    let chunk = Bytes::from(format!("{long}\n\ndata: {}\n\ndata: {}\n\n", &long[..5_000], &long[..6_000]));
+    let mut parser = Parser::new();
+    parser.feed("data: ");
+    assert_eq!(parser.next_ref(), None);
+    parser.feed(chunk.clone());
+    assert_eq!(next(&mut parser).data, long);
+    for (at, bytes) in [(10_008, 5_000), (15_016, 6_000)] {
+        let data = next(&mut parser).data;
+        assert_eq!((data, data.as_ptr()), (&long[..bytes], chunk[at..].as_ptr()));
+    }
+    assert_eq!(parser.next_ref(), None);
+}
+
+#[test]
 fn large_data_of_a_chunk_that_is_used_up_lies_there() {
     let line = Bytes::from(format!("data: {}\n", "x".repeat(1025)));
     let mut parser = Parser::new();

@@ -107,3 +107,18 @@ fn a_limit_that_comes_late_holds_for_the_line_that_is_cut() {
     parser.feed("6");
     assert_eq!(parser.next_item(), Some(too_large(Large::Line, 8)));
 }
+
+#[test]
+fn what_was_gathered_as_likely_to_be_cut_counts() {
+    // The lengths of a first line, which makes the second one likely to be cut.
+    for (more, is_good) in [(4_994, true), (4_995, false)] {
+        let mut parser = limited(10_000, 100_000, Oversize::Fail)();
+        parser.feed("data: ");
+        parser.feed(format!("{}\n\ndata: {}", "x".repeat(9_000), "x".repeat(5_000)));
+        assert_eq!(parser.next_item(), Some(message(&"x".repeat(9_000))));
+        assert_eq!(parser.next_item(), None);
+        parser.feed(format!("{}\n\n", "x".repeat(more)));
+        let expected = if is_good { message(&"x".repeat(9_994)) } else { too_large(Large::Line, 10_000) };
+        assert_eq!(parser.next_item(), Some(expected));
+    }
+}
