@@ -373,7 +373,9 @@ impl Parser {
         if !cut.is_some() {
             return None;
         }
-        *at += open.middle(cut, &chunk[*at..]);
+        if !matches!(next, b'\n' | b'\r') {
+            *at += open.middle(cut, &chunk[*at..]);
+        }
         let rest = &chunk[*at..];
         let end = eol::find(rest);
         let part = &rest[..end.unwrap_or(rest.len())];

@@ -25,8 +25,11 @@ pub(super) fn find_near(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The place of the first of them, however far it is.
+#[inline]
 pub(super) fn find(bytes: &[u8]) -> Option<usize> {
-    let found = memchr2(b'\n', b'\r', bytes);
+    // Where one was found before, it is asked for once more.
+    let is_here = matches!(bytes, [b'\n' | b'\r', ..]);
+    let found = if is_here { Some(0) } else { memchr2(b'\n', b'\r', bytes) };
     #[cfg(test)]
     tests::count(found.map_or(bytes.len(), |at| at + 1));
     found
