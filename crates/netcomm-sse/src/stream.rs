@@ -110,6 +110,11 @@ impl EventStream {
         if let Some(kind) = self.drive.kind_at_hand() {
             return Some(Ok(self.drive.lend(kind)));
         }
+        if poll_fn(|cx| Poll::Ready(self.feed_more(cx))).await
+            && let Some(kind) = self.drive.kind_at_hand()
+        {
+            return Some(Ok(self.drive.lend(kind)));
+        }
         let event = poll_fn(|cx| self.poll_for_event(cx)).await?;
         Some(event.map(|event| EventRef::from(&*self.held.insert(event))))
     }
@@ -186,6 +191,11 @@ impl EventStream {
         } else {
             AtHand::Taken(self.drive.take(kind))
         })
+    }
+
+    /// Reads on, if more has come and nothing is to be done or told before it. Whether it did: there may be an event at hand.
+    pub(crate) fn feed_more(&mut self, cx: &mut Context<'_>) -> bool {
+        self.drive.feed_more(cx)
     }
 
     #[inline]

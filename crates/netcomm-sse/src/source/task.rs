@@ -112,6 +112,9 @@ impl Task {
                 }
                 events = 0;
             }
+            if self.stream.feed_more(cx) {
+                continue;
+            }
             match ready!(self.stream.poll_notice(cx)) {
                 Some(Notice::Event(event)) => {
                     self.audience.pass(&event);

@@ -60,6 +60,27 @@ fn an_event_without_an_observer_costs_its_data_at_most_and_nothing_if_it_is_lent
     }
 }
 
+#[test]
+fn a_lent_event_costs_nothing_in_a_chunk_of_its_own() {
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let (writer, reply) = wire();
+    let mut stream = Server::replies([reply]).stream();
+    let mut read = |count: u64| {
+        runtime.block_on(async {
+            for _ in 0..count {
+                stream.next_ref().await.expect("one").expect("no error");
+            }
+        });
+    };
+    let send = |count| (0..count).for_each(|_| writer.send("data: x\n\n".into()).expect("read"));
+    send(10);
+    read(10);
+    send(EVENTS);
+    let info = measure(|| read(EVENTS));
+    assert!(info.count_total <= EVENTS / 8, "{} for {EVENTS}", info.count_total);
+}
+
 /// What it takes a listener to hear so many events, eight at a time.
 fn hearing(is_lent: bool) -> AllocationInfo {
     let runtime = runtime();

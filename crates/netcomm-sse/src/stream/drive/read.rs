@@ -1,7 +1,7 @@
 //! While a stream is open.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http_body::Body as _;
@@ -83,7 +83,9 @@ impl Drive {
     /// The next thing that the stream says; `None` if it is over, or has something to tell.
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Notice>> {
         loop {
-            let Phase::Read { body, .. } = &mut self.phase else { return Poll::Ready(None) };
+            if !matches!(self.phase, Phase::Read { .. }) {
+                return Poll::Ready(None);
+            }
             if let Some(item) = self.parser.next_item() {
                 self.idle.pause();
                 return Poll::Ready(self.item(item));
@@ -92,26 +94,39 @@ impl Drive {
                 cx.waker().wake_by_ref();
                 return self.poll_silence(cx);
             }
-            match Pin::new(body).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.in_a_row += 1;
-                    if let Ok(data) = frame.into_data() {
-                        self.counts.bytes += data.len() as u64;
-                        self.idle.touch();
-                        self.parser.feed(data);
-                    }
-                }
-                Poll::Ready(Some(Err(error))) => {
-                    self.lost(error);
-                    return Poll::Ready(None);
-                }
-                Poll::Ready(None) => {
-                    self.finished();
-                    return Poll::Ready(None);
-                }
+            match self.poll_body(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(None),
                 Poll::Pending => return self.poll_silence(cx),
             }
         }
+    }
+
+    /// Feeds the parser what comes next, if it has come and nothing is to be done or told before it. Whether it did.
+    pub(crate) fn feed_more(&mut self, cx: &mut Context<'_>) -> bool {
+        self.notes.is_empty()
+            && self.in_a_row < MOST_IN_A_ROW
+            && matches!(self.phase, Phase::Read { .. })
+            && self.poll_body(cx) == Poll::Ready(true)
+    }
+
+    /// Feeds the parser what comes next. Whether anything came: else the stream is over.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Phase::Read { body, .. } = &mut self.phase else { return Poll::Ready(false) };
+        match ready!(Pin::new(body).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                self.in_a_row += 1;
+                if let Ok(data) = frame.into_data() {
+                    self.counts.bytes += data.len() as u64;
+                    self.idle.touch();
+                    self.parser.feed(data);
+                }
+                return Poll::Ready(true);
+            }
+            Some(Err(error)) => self.lost(error),
+            None => self.finished(),
+        }
+        Poll::Ready(false)
     }
 
     fn item(&mut self, item: Result<Item, ParseError>) -> Option<Notice> {
