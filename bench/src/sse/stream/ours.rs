@@ -7,7 +7,10 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use netcomm_core::{Env, Listening};
 use netcomm_dial::{Dialer, Proxies, SystemClock};
-use netcomm_sse::{EventSource, EventStream, EventSubscription, Item, Notice, Parser, Select, TypedSubscription};
+use netcomm_http::{Client, PoolLimits};
+use netcomm_sse::{
+    Builder, EventSource, EventStream, EventSubscription, Item, Notice, Parser, Select, TypedSubscription,
+};
 
 use super::lane::Peer;
 use super::peers::body;
@@ -63,14 +66,14 @@ pub(super) struct InPlace {
 impl Peer for InPlace {
     const NAME: &'static str = "netcomm";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
-        let mut events = EventStream::builder(env, url).stream()?;
+    async fn open(means: &Means, url: &str) -> Result<Self> {
+        let mut events = means.source(url).stream()?;
         loop {
             match events.notice().await {
                 Some(Notice::Open(_)) => return Ok(Self { events }),
@@ -94,14 +97,14 @@ pub(super) struct InPlaceRef(InPlace);
 impl Peer for InPlaceRef {
     const NAME: &'static str = "netcomm-ref";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
-        Ok(Self(InPlace::open(env, url).await?))
+    async fn open(means: &Means, url: &str) -> Result<Self> {
+        Ok(Self(InPlace::open(means, url).await?))
     }
 
     async fn next(&mut self) -> Result<usize> {
@@ -121,14 +124,15 @@ pub(super) struct OnTask {
 impl Peer for OnTask {
     const NAME: &'static str = "netcomm-source";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
-        let (source, events) = listen(env, url, |source| source.subscribe(Select::all(), Listening::default())).await?;
+    async fn open(means: &Means, url: &str) -> Result<Self> {
+        let (source, events) =
+            listen(means, url, |source| source.subscribe(Select::all(), Listening::default())).await?;
         Ok(Self { _source: source, events })
     }
 
@@ -146,14 +150,14 @@ pub(super) struct OnTaskRef(OnTask);
 impl Peer for OnTaskRef {
     const NAME: &'static str = "netcomm-source-ref";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
-        Ok(Self(OnTask::open(env, url).await?))
+    async fn open(means: &Means, url: &str) -> Result<Self> {
+        Ok(Self(OnTask::open(means, url).await?))
     }
 
     async fn next(&mut self) -> Result<usize> {
@@ -170,14 +174,14 @@ pub(super) struct InPlaceJson(InPlace);
 impl Peer for InPlaceJson {
     const NAME: &'static str = "netcomm-json";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
-        Ok(Self(InPlace::open(env, url).await?))
+    async fn open(means: &Means, url: &str) -> Result<Self> {
+        Ok(Self(InPlace::open(means, url).await?))
     }
 
     async fn next(&mut self) -> Result<usize> {
@@ -198,14 +202,14 @@ pub(super) struct InPlaceRefJson(InPlace);
 impl Peer for InPlaceRefJson {
     const NAME: &'static str = "netcomm-ref-json";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
-        Ok(Self(InPlace::open(env, url).await?))
+    async fn open(means: &Means, url: &str) -> Result<Self> {
+        Ok(Self(InPlace::open(means, url).await?))
     }
 
     async fn next(&mut self) -> Result<usize> {
@@ -229,15 +233,15 @@ pub(super) struct OnTaskJson {
 impl Peer for OnTaskJson {
     const NAME: &'static str = "netcomm-typed";
 
-    type Shared = Env;
+    type Shared = Means;
 
-    fn shared() -> Result<Env> {
-        Ok(env())
+    fn shared() -> Result<Means> {
+        Means::new()
     }
 
-    async fn open(env: &Env, url: &str) -> Result<Self> {
+    async fn open(means: &Means, url: &str) -> Result<Self> {
         let (source, values) =
-            listen(env, url, |source| source.subscribe_as(Select::all(), Listening::default())).await?;
+            listen(means, url, |source| source.subscribe_as(Select::all(), Listening::default())).await?;
         Ok(Self { _source: source, values })
     }
 
@@ -254,16 +258,33 @@ impl Peer for OnTaskJson {
 }
 
 /// A source on a task with a listener, once its stream is open.
-async fn listen<L>(env: &Env, url: &str, subscribe: impl FnOnce(&EventSource) -> L) -> Result<(EventSource, L)> {
-    let source = EventSource::builder(env, url).lazy().open()?;
+async fn listen<L>(means: &Means, url: &str, subscribe: impl FnOnce(&EventSource) -> L) -> Result<(EventSource, L)> {
+    let source = means.source(url).lazy().open()?;
     let listener = subscribe(&source);
     source.start();
     source.ready().await?;
     Ok((source, listener))
 }
 
-/// The system's means without its proxies, as the peers have it.
-fn env() -> Env {
-    let dialer = Dialer::builder().proxies(Proxies::none()).build();
-    Env::new(dialer, SystemClock)
+/// What all streams of a process share: a client, as the peers' share their transport, and the system's means without its
+/// proxies, as they have it.
+pub(super) struct Means {
+    env: Env,
+    client: Client,
+}
+
+impl Means {
+    fn new() -> Result<Self> {
+        let dialer = Dialer::builder().proxies(Proxies::none()).build();
+        let env = Env::new(dialer, SystemClock);
+        // Each stream has a connection to itself, and there are thousands.
+        let mut limits = PoolLimits::default();
+        (limits.per_origin, limits.total) = (usize::MAX, usize::MAX);
+        let client = Client::builder(&env).pool(limits).build()?;
+        Ok(Self { env, client })
+    }
+
+    fn source(&self, url: &str) -> Builder {
+        EventStream::builder(&self.env, url).transport(self.client.clone())
+    }
 }
