@@ -44,8 +44,10 @@ fn main() -> ExitCode {
     let ends_itself = matches!(cli.command, Command::Proxy(_) | Command::Ws(_) | Command::Sse(_) | Command::Monitor(_));
     let code = runtime.block_on(async {
         tokio::select! {
-            code = dispatch(cli.command) => code,
+            // Heard before anything is sent.
+            biased;
             Ok(()) = tokio::signal::ctrl_c(), if !ends_itself => ExitCode::from(exit::INTERRUPTED),
+            code = dispatch(cli.command) => code,
         }
     });
     // A thread that still waits for stdin must not hold the process.
