@@ -5,6 +5,7 @@ mod setup;
 mod show;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
 
@@ -63,10 +64,12 @@ pub(crate) async fn run(args: &Sse) -> ExitCode {
 }
 
 async fn read(stream: &mut EventStream, count: Option<u64>, show: &mut Show, ending: &mut Ending) {
+    // One for all turns: what comes while something is shown is heard in the next.
+    let mut interrupt = pin!(tokio::signal::ctrl_c());
     loop {
         let notice = tokio::select! {
             biased;
-            Ok(()) = tokio::signal::ctrl_c(), if !ending.interrupted => {
+            Ok(()) = &mut interrupt, if !ending.interrupted => {
                 ending.interrupted = true;
                 stream.close();
                 // The second one ends the process, even where an id is kept for ever.

@@ -65,6 +65,36 @@ async fn data_become_lines_and_the_stream_goes_on_behind_the_last_event() {
     assert!(seen[1].contains("last-event-id: 1\r\n") && seen[2].contains("last-event-id: 2\r\n"));
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_is_heard_in_the_middle_of_a_busy_stream() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("an address"));
+    drop(tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut request = Vec::new();
+        while !is_whole(&request) {
+            request.push(stream.read_u8().await.expect("a request"));
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("the command reads");
+        let events = "data: more\n\n".repeat(1000);
+        while stream.write_all(events.as_bytes()).await.is_ok() {}
+    }));
+    let mut child = command(["sse", &url]).spawn().expect("a process");
+    let mut stdout = child.stdout.take().expect("stdout");
+    stdout.read_exact(&mut [0; 5]).await.expect("a line");
+    let id = child.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+    // It waits for whoever reads its lines, or for the next event: wherever it is, it hears.
+    let ended = async {
+        tokio::io::copy(&mut stdout, &mut tokio::io::sink()).await.expect("lines");
+        child.wait().await.expect("a process").code()
+    };
+    let code = tokio::time::timeout(std::time::Duration::from_secs(30), ended).await.expect("an end");
+    assert_eq!(code, Some(130));
+}
+
 #[tokio::test]
 async fn types_are_chosen_and_events_counted() {
     let events = "event: add\ndata: 1\n\ndata: 2\n\nevent: user/new\ndata: 3\n\nevent: add\ndata: 4\n\n";
