@@ -57,7 +57,7 @@ impl<T, Q: Queue<Item = T>> Batch<T, Q> {
     #[inline(never)]
     fn begin(&mut self) {
         self.room = self.feed.room(&self.feed.lock());
-        self.items.expect(self.hint.0, self.hint.1);
+        self.items.reserve(self.hint.0, self.hint.1);
     }
 
     /// Hands all items over, as if they were [pushed](Feed::push) one after the other. Without items it does nothing.

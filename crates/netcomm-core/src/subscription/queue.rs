@@ -33,8 +33,8 @@ pub trait Queue: Default {
         }
     }
 
-    /// About so many items come, of so many bytes together.
-    fn expect(&mut self, items: usize, bytes: usize);
+    /// Room for about so many further items, of so many bytes together.
+    fn reserve(&mut self, items: usize, bytes: usize);
 
     /// Nothing waits, and nothing may come for long: memory goes that is more than a little.
     fn rest(&mut self);
@@ -87,7 +87,7 @@ impl<T> Queue for Items<T> {
         to.items.append(&mut self.items);
     }
 
-    fn expect(&mut self, items: usize, _: usize) {
+    fn reserve(&mut self, items: usize, _: usize) {
         self.items.reserve(items);
     }
 

@@ -287,7 +287,7 @@ impl Queue for Log {
         }
     }
 
-    fn expect(&mut self, items: usize, bytes: usize) {
+    fn reserve(&mut self, items: usize, bytes: usize) {
         self.places.reserve(items);
         self.text.reserve(bytes);
     }
