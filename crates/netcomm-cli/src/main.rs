@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         tokio::select! {
             // Heard before anything is sent.
             biased;
-            Ok(()) = tokio::signal::ctrl_c(), if !ends_itself => ExitCode::from(exit::INTERRUPTED),
+            () = signal::interrupt(), if !ends_itself => ExitCode::from(exit::INTERRUPTED),
             code = dispatch(cli.command) => code,
         }
     });

@@ -52,9 +52,14 @@ impl Signals {
 
     #[cfg(not(unix))]
     pub(crate) async fn wait(&mut self) -> Signal {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        interrupt().await;
         Signal::Interrupt
+    }
+}
+
+/// Waits for Ctrl-C, which never comes where the system does not let it be heard.
+pub(crate) async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

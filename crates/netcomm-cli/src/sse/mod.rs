@@ -14,6 +14,7 @@ use netcomm::{Error, Result};
 
 use crate::args::Sse;
 use crate::exit;
+use crate::signal::interrupt;
 use show::Show;
 
 /// How it ended.
@@ -65,18 +66,17 @@ pub(crate) async fn run(args: &Sse) -> ExitCode {
 
 async fn read(stream: &mut EventStream, count: Option<u64>, show: &mut Show, ending: &mut Ending) {
     // One for all turns: what comes while something is shown is heard in the next.
-    let mut interrupt = pin!(tokio::signal::ctrl_c());
+    let mut interrupted = pin!(interrupt());
     loop {
         let notice = tokio::select! {
             biased;
-            Ok(()) = &mut interrupt, if !ending.interrupted => {
+            () = &mut interrupted, if !ending.interrupted => {
                 ending.interrupted = true;
                 stream.close();
                 // The second one ends the process, even where an id is kept for ever.
                 drop(tokio::spawn(async {
-                    if tokio::signal::ctrl_c().await.is_ok() {
-                        std::process::exit(exit::INTERRUPTED.into());
-                    }
+                    interrupt().await;
+                    std::process::exit(exit::INTERRUPTED.into());
                 }));
                 continue;
             }
