@@ -15,9 +15,7 @@ pub(super) trait Peer: Sized + 'static {
     const NAME: &'static str;
 
     /// What all streams of a process share.
-    type Shared;
-
-    fn shared() -> Result<Self::Shared>;
+    type Shared: Shared;
 
     /// A stream of which the answer's head has come.
     fn open(shared: &Self::Shared, url: &str) -> impl Future<Output = Result<Self>>;
@@ -37,6 +35,17 @@ pub(super) trait Peer: Sized + 'static {
             }
             Ok(())
         }
+    }
+}
+
+/// What all streams of a client share in a process.
+pub(super) trait Shared: Sized {
+    fn new() -> Result<Self>;
+}
+
+impl Shared for () {
+    fn new() -> Result<Self> {
+        Ok(())
     }
 }
 
@@ -62,7 +71,7 @@ struct Own<P: Peer> {
 /// The lane of a client, without a stream so far.
 pub(super) fn lane<P: Peer>(server: SocketAddr) -> Result<Box<dyn Lane>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let shared = P::shared()?;
+    let shared = P::Shared::new()?;
     Ok(Box::new(Own::<P> { runtime, shared, server, streams: Vec::new() }))
 }
 

@@ -12,7 +12,7 @@ use netcomm_sse::{
     Builder, EventSource, EventStream, EventSubscription, Item, Notice, Parser, Select, TypedSubscription,
 };
 
-use super::lane::Peer;
+use super::lane::{Peer, Shared};
 use super::peers::body;
 use super::values::{self, Value};
 use crate::error::{Result, fail};
@@ -29,10 +29,6 @@ impl Peer for HyperNetcomm {
     const NAME: &'static str = "hyper+netcomm";
 
     type Shared = ();
-
-    fn shared() -> Result<()> {
-        Ok(())
-    }
 
     async fn open((): &(), url: &str) -> Result<Self> {
         let (sender, body) = body(url).await?;
@@ -68,10 +64,6 @@ impl Peer for InPlace {
 
     type Shared = Means;
 
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
-
     async fn open(means: &Means, url: &str) -> Result<Self> {
         let mut events = means.source(url).stream()?;
         loop {
@@ -99,10 +91,6 @@ impl Peer for InPlaceRef {
 
     type Shared = Means;
 
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
-
     async fn open(means: &Means, url: &str) -> Result<Self> {
         Ok(Self(InPlace::open(means, url).await?))
     }
@@ -126,10 +114,6 @@ impl Peer for OnTask {
 
     type Shared = Means;
 
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
-
     async fn open(means: &Means, url: &str) -> Result<Self> {
         let (source, events) =
             listen(means, url, |source| source.subscribe(Select::all(), Listening::default())).await?;
@@ -152,10 +136,6 @@ impl Peer for OnTaskRef {
 
     type Shared = Means;
 
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
-
     async fn open(means: &Means, url: &str) -> Result<Self> {
         Ok(Self(OnTask::open(means, url).await?))
     }
@@ -175,10 +155,6 @@ impl Peer for InPlaceJson {
     const NAME: &'static str = "netcomm-json";
 
     type Shared = Means;
-
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
 
     async fn open(means: &Means, url: &str) -> Result<Self> {
         Ok(Self(InPlace::open(means, url).await?))
@@ -203,10 +179,6 @@ impl Peer for InPlaceRefJson {
     const NAME: &'static str = "netcomm-ref-json";
 
     type Shared = Means;
-
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
 
     async fn open(means: &Means, url: &str) -> Result<Self> {
         Ok(Self(InPlace::open(means, url).await?))
@@ -234,10 +206,6 @@ impl Peer for OnTaskJson {
     const NAME: &'static str = "netcomm-typed";
 
     type Shared = Means;
-
-    fn shared() -> Result<Means> {
-        Means::new()
-    }
 
     async fn open(means: &Means, url: &str) -> Result<Self> {
         let (source, values) =
@@ -273,7 +241,7 @@ pub(super) struct Means {
     client: Client,
 }
 
-impl Means {
+impl Shared for Means {
     fn new() -> Result<Self> {
         let dialer = Dialer::builder().proxies(Proxies::none()).build();
         let env = Env::new(dialer, SystemClock);
@@ -283,7 +251,9 @@ impl Means {
         let client = Client::builder(&env).pool(limits).build()?;
         Ok(Self { env, client })
     }
+}
 
+impl Means {
     fn source(&self, url: &str) -> Builder {
         EventStream::builder(&self.env, url).transport(self.client.clone())
     }

@@ -16,7 +16,7 @@ use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture, Tran
 use sse_core::SseEvent;
 use tokio::net::TcpStream;
 
-use super::lane::{Lane, Peer, lane};
+use super::lane::{Lane, Peer, Shared, lane};
 use super::ours::{HyperNetcomm, InPlace, InPlaceJson, InPlaceRef, InPlaceRefJson, OnTask, OnTaskJson, OnTaskRef};
 use super::values::{EventsourceJson, JsonAlone};
 use crate::error::{Error, Result, fail};
@@ -86,13 +86,6 @@ impl Peer for EventsourceClient {
 
     type Shared = Transport;
 
-    fn shared() -> Result<Transport> {
-        let mut connector = HttpConnector::new();
-        // As all the others do.
-        connector.set_nodelay(true);
-        Ok(Transport { client: Client::builder(TokioExecutor::new()).build(connector) })
-    }
-
     async fn open(transport: &Transport, url: &str) -> Result<Self> {
         let client = ClientBuilder::for_url(url).map_err(|error| error.to_string())?;
         let mut events = client.build_with_transport(transport.clone()).stream();
@@ -122,6 +115,15 @@ impl EventsourceClient {
 #[derive(Clone)]
 pub(super) struct Transport {
     client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Shared for Transport {
+    fn new() -> Result<Self> {
+        let mut connector = HttpConnector::new();
+        // As all the others do.
+        connector.set_nodelay(true);
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector) })
+    }
 }
 
 impl HttpTransport for Transport {
@@ -168,10 +170,6 @@ impl Peer for HyperSseStream {
 
     type Shared = ();
 
-    fn shared() -> Result<()> {
-        Ok(())
-    }
-
     async fn open((): &(), url: &str) -> Result<Self> {
         let (sender, body) = body(url).await?;
         Ok(Self { _sender: sender, blocks: sse_stream::SseStream::new(body) })
@@ -202,10 +200,6 @@ impl Peer for HyperSseCore {
 
     type Shared = ();
 
-    fn shared() -> Result<()> {
-        Ok(())
-    }
-
     async fn open((): &(), url: &str) -> Result<Self> {
         let (sender, body) = body(url).await?;
         Ok(Self { _sender: sender, events: sse_core::SseStream::new(BodyDataStream::new(body)) })
@@ -232,10 +226,6 @@ impl Peer for HyperBody {
     const NAME: &'static str = "hyper-body-alone";
 
     type Shared = ();
-
-    fn shared() -> Result<()> {
-        Ok(())
-    }
 
     async fn open((): &(), url: &str) -> Result<Self> {
         let (sender, body) = body(url).await?;

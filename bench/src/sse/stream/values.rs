@@ -63,10 +63,6 @@ impl Peer for EventsourceJson {
 
     type Shared = Transport;
 
-    fn shared() -> Result<Transport> {
-        EventsourceClient::shared()
-    }
-
     async fn open(transport: &Transport, url: &str) -> Result<Self> {
         Ok(Self(EventsourceClient::open(transport, url).await?))
     }
@@ -88,10 +84,6 @@ impl Peer for JsonAlone {
     const NAME: &'static str = "json-alone";
 
     type Shared = ();
-
-    fn shared() -> Result<()> {
-        Ok(())
-    }
 
     async fn open((): &(), _: &str) -> Result<Self> {
         Ok(Self)
